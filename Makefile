@@ -1,0 +1,59 @@
+# Everything a fresh machine needs is set up by the first target that is asked for.
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+CARGO_JOBS ?= 2
+NATIVE := psi/_native.abi3.so
+NATIVE_SOURCES := $(shell find psi/native -name '*.rs' -not -path '*/target/*') psi/native/Cargo.toml pyproject.toml
+
+.PHONY: demo test test-slow test-rust bench lint format lock clean setup
+
+demo: setup ## the main job, end to end, on made-up people
+	$(BIN)/mingce demo
+
+test: setup test-rust ## the ordinary suite
+	$(BIN)/python -m pytest
+
+test-slow: setup ## what takes minutes
+	$(BIN)/python -m pytest -m slow
+
+test-rust: $(VENV)/.ready
+	cd psi/native && cargo test --quiet --release --jobs $(CARGO_JOBS)
+
+bench: setup ## measure; JSON goes to build/bench.json
+	mkdir -p build
+	$(BIN)/mingce bench --out build/bench.json
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	cd psi/native && cargo fmt --check && cargo clippy --quiet --all-targets --jobs $(CARGO_JOBS) -- -D warnings
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	cd psi/native && cargo fmt
+
+setup: $(NATIVE)
+
+$(NATIVE): $(VENV)/.ready $(NATIVE_SOURCES)
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.88 or newer (rustup), then run make again"; exit 1; }
+	$(BIN)/maturin develop --release --quiet --jobs $(CARGO_JOBS)
+	@touch $@
+
+$(VENV)/.ready: requirements.lock
+	@scripts/setup-machine
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+lock: ## renew requirements.lock: hashes, no addresses
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) build demo psi/native/target $(NATIVE)

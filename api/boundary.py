@@ -1,0 +1,176 @@
+"""The outermost layer: every request gets an id, every error becomes a problem document, every refusal is recorded.
+
+What is logged is built from our own words (route templates, codes, places in our code),
+never from what was sent, so no ID number can get into a log by this way.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.gate import Disconnected, linger
+from api.metrics import Metrics
+from api.problems import Problem, describe_problem
+from api.wire import TooLarge
+from keys.clock import Clock
+from matcher.province.ledger import Ledger
+from matcher.province.records import Party
+from psi.errors import MingceError
+
+log = structlog.get_logger("mingce.api")
+UNKNOWN = "unknown"
+
+
+class BrokenOff(Exception):
+    """An answer failed half-way; the server closes the connection, which tells the caller."""
+
+
+class Refusals:
+    """Audit rows for refused acts. Callers who prove nothing can cause only so many rows a minute."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, *, unknown_per_minute: int) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._unknown_per_minute = unknown_per_minute
+        self._lock = threading.Lock()
+        self._minute = 0
+        self._written = 0
+        self._omitted = 0
+
+    def record(self, party: Party | None, route: str, code: str) -> None:
+        """Raises DatabaseBusy, StoreUnavailable."""
+        if party is not None:
+            self._ledger.record_refusal(actor=party.fingerprint, subject=route, code=code)
+            return
+        omitted = self._take_turn()
+        if omitted is not None:
+            self._ledger.record_refusal(actor=UNKNOWN, subject=route, code=code, omitted_before=omitted)
+
+    def _take_turn(self) -> int | None:
+        """How many were left out since the last row, or None if this one is left out too."""
+        minute = int(self._clock.now().timestamp() // 60)
+        with self._lock:
+            if minute != self._minute:
+                self._minute, self._written = minute, 0
+            if self._written >= self._unknown_per_minute:
+                self._omitted += 1
+                return None
+            self._written += 1
+            omitted, self._omitted = self._omitted, 0
+            return omitted
+
+
+class ProblemBoundary:
+    def __init__(
+        self, app: ASGIApp, *, refusals: Refusals, metrics: Metrics, new_request_id: Callable[[], str]
+    ) -> None:
+        self._app = app
+        self._refusals = refusals
+        self._metrics = metrics
+        self._new_request_id = new_request_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope.setdefault("state", {})
+        exchange = _Exchange(receive, send)
+        request_id = self._new_request_id()
+        started_s = time.perf_counter()
+        try:
+            await self._app(scope, exchange.receive, exchange.send)
+        except Disconnected:
+            pass
+        except Exception as error:
+            problem = describe_problem(error)
+            _log_error(error, problem, request_id)
+            self._metrics.problems.labels(problem.code).inc()
+            if exchange.status:
+                raise BrokenOff from None
+            await self._record(scope, problem)
+            await self._answer(scope, exchange, problem, request_id, lingering=isinstance(error, TooLarge))
+        finally:
+            self._finish(scope, exchange, request_id, time.perf_counter() - started_s)
+
+    async def _record(self, scope: Scope, problem: Problem) -> None:
+        """A refusal stands even when its audit row cannot be written; the log then says so."""
+        if not problem.kind.refusal:
+            return
+        try:
+            await run_in_threadpool(self._refusals.record, scope["state"].get("party"), _route(scope), problem.code)
+        except MingceError as error:
+            log.error("refusal not in the audit", code=problem.code, reason=error.code)
+
+    async def _answer(
+        self, scope: Scope, exchange: _Exchange, problem: Problem, request_id: str, *, lingering: bool
+    ) -> None:
+        response = problem.response(request_id)
+        if not exchange.body_complete and scope["method"] not in ("GET", "HEAD"):
+            response.headers["Connection"] = "close"
+        if not (lingering and exchange.body_begun):
+            await response(scope, exchange.receive, exchange.send)
+            return
+        await exchange.send(
+            {"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers}
+        )
+        await exchange.send({"type": "http.response.body", "body": response.body, "more_body": True})
+        await linger(exchange.receive)
+        await exchange.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _finish(self, scope: Scope, exchange: _Exchange, request_id: str, seconds: float) -> None:
+        route, status = _route(scope), exchange.status
+        self._metrics.requests.labels(route, status or "none").inc()
+        party: Party | None = scope["state"].get("party")
+        log.info(
+            "request",
+            request_id=request_id,
+            route=route,
+            status=status,
+            party=UNKNOWN if party is None else party.name,
+            milliseconds=round(seconds * 1000, 1),
+        )
+
+
+class _Exchange:
+    """One request and its answer, watched: how far its body was read, which status it got."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self.body_begun = False
+        self.body_complete = False
+        self.status = 0
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self.body_begun = True
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            self.body_complete = True
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        await self._send(message)
+
+
+def _route(scope: Scope) -> str:
+    """The route's template: one of few, and nothing the caller wrote."""
+    return getattr(scope.get("route"), "path", "none")
+
+
+def _log_error(error: Exception, problem: Problem, request_id: str) -> None:
+    """Errors raised on purpose with their detail; any other with the places it passed, without its message."""
+    if problem.kind.status < 500 or problem.code == "busy":
+        return
+    places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+    detail = error.detail if isinstance(error, MingceError) else ""
+    log.error("failed", request_id=request_id, error=type(error).__name__, detail=detail, places=places)

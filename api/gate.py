@@ -1,0 +1,171 @@
+"""The gate before every route: a request goes in only whole, in time, and signed by a registered party.
+
+docs/reference/protocol.md section 3. It stands in front of the router, so a new route is
+protected by where it stands; :data:`OPEN_PATHS` are the only exceptions.
+
+The signature covers the body's digest, so it is checked before the body is read: nobody
+unknown makes the server keep a body. What a refused caller still sends is read to its end
+and dropped, within the same length and deadline, so that it can read its refusal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.limits import Limits
+from api.problems import BodyTimeout, Busy
+from api.wire import MAX_REQUEST_BYTES, TooLarge
+from keys.clock import Clock
+from keys.httpsig import WINDOW_S, BadSignature, content_digest, verify_request
+from keys.identity import PublicIdentity
+from matcher.province.ledger import Ledger
+from matcher.province.records import NotGranted, Party
+from psi.errors import MingceError
+
+OPEN_PATHS = frozenset({"/healthz", "/metrics"})
+LINGER_S = 1.0
+
+
+class Disconnected(Exception):
+    """The caller went away; nobody is left to answer."""
+
+
+@dataclass(frozen=True)
+class SignedRequest:
+    """What the gate knows about a request that passed: ``request.state.signed``."""
+
+    party: Party
+    body_sha256: bytes
+
+
+class SignatureGate:
+    def __init__(self, app: ASGIApp, *, ledger: Ledger, clock: Clock, limits: Limits) -> None:
+        self._app = app
+        self._ledger = ledger
+        self._clock = clock
+        self._limits = limits
+        self._open = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["path"] in OPEN_PATHS):
+            await self._app(scope, receive, send)
+            return
+        if self._open >= self._limits.open_requests:
+            raise Busy("too many open requests")
+        self._open += 1
+        try:
+            body, scope["state"]["signed"] = await self._admit(scope, receive)
+            await self._app(scope, _replay(body, receive), send)
+        finally:
+            self._open -= 1
+
+    async def _admit(self, scope: Scope, receive: Receive) -> tuple[bytes, SignedRequest]:
+        """The body and who sent it. Raises what refuses the request, Disconnected."""
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+        if any(int(value) > MAX_REQUEST_BYTES for name, value in headers if name == "content-length"):
+            raise TooLarge("refused by its Content-Length")
+        try:
+            party = await run_in_threadpool(self._authenticate, scope, headers)
+        except MingceError:
+            await self._read_body(receive, keep=False)
+            raise
+        body, digest = await self._read_body(receive, keep=True)
+        if dict(headers).get("content-digest") != (content_digest(digest) if body else None):
+            raise BadSignature("Content-Digest is not that of the body")
+        return body, SignedRequest(party, digest)
+
+    def _authenticate(self, scope: Scope, headers: list[tuple[str, str]]) -> Party:
+        """Who signed. Raises BadSignature, ClockSkew, Replayed; NotGranted for a suspended party."""
+        found: dict[str, Party] = {}
+
+        def find_identity(fingerprint: str) -> PublicIdentity | None:
+            party = self._ledger.find_party_by_fingerprint(fingerprint)
+            if party is None:
+                return None
+            found[fingerprint] = party
+            return party.identity
+
+        verified = verify_request(
+            method=scope["method"],
+            path=scope["raw_path"].decode("latin-1"),
+            query=scope["query_string"].decode("latin-1"),
+            headers=headers,
+            body_digest=_declared_digest(headers),
+            find_identity=find_identity,
+            now=self._clock.now(),
+        )
+        party = found[verified.identity.fingerprint]
+        expires_at = verified.created_at + timedelta(seconds=WINDOW_S)
+        self._ledger.use_nonce(party.fingerprint, verified.nonce, expires_at=expires_at)
+        scope["state"]["party"] = party
+        if party.state != "active":
+            raise NotGranted("the party is suspended")
+        return party
+
+    async def _read_body(self, receive: Receive, *, keep: bool) -> tuple[bytes, bytes]:
+        """(the body, or nothing unless kept; its SHA-256). Raises TooLarge, BodyTimeout, Disconnected."""
+        digest = hashlib.sha256()
+        parts: list[bytes] = []
+        size, more = 0, True
+        try:
+            async with asyncio.timeout(self._limits.body_deadline_s):
+                while more and size <= MAX_REQUEST_BYTES:
+                    part, more = await _receive_part(receive)
+                    digest.update(part)
+                    size += len(part)
+                    if keep:
+                        parts.append(part)
+        except TimeoutError:
+            raise BodyTimeout("the body did not arrive in time") from None
+        if size > MAX_REQUEST_BYTES:
+            raise TooLarge("refused at the limit")
+        return b"".join(parts), digest.digest()
+
+
+async def linger(receive: Receive) -> None:
+    """Read and drop what is still coming, for a moment, so that the answer is not lost with the connection."""
+    try:
+        async with asyncio.timeout(LINGER_S):
+            more = True
+            while more:
+                _, more = await _receive_part(receive)
+    except (TimeoutError, Disconnected):
+        return
+
+
+def _declared_digest(headers: Iterable[tuple[str, str]]) -> bytes | None:
+    """The SHA-256 that Content-Digest declares; verify_request refuses it in any but its one spelling."""
+    for name, value in headers:
+        if name == "content-digest":
+            try:
+                return base64.b64decode(value.removeprefix("sha-256=:").removesuffix(":"), validate=True)
+            except (binascii.Error, ValueError):
+                raise BadSignature("Content-Digest is malformed") from None
+    return None
+
+
+async def _receive_part(receive: Receive) -> tuple[bytes, bool]:
+    """(bytes, whether more will come). Raises Disconnected."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise Disconnected
+    return message.get("body", b""), message.get("more_body", False)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """A ``receive`` that gives the body that was read, then what the connection gives."""
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replayed() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return replayed

@@ -1,0 +1,133 @@
+"""Batches of the evaluate request: planned and sealed before they are sent, kept with their answers.
+
+A batch belongs to an epoch's key. What it needs to be sent again byte for byte (items,
+request id, the planning run's seed) is on disk before the first byte goes out, so a
+retry after a break meets the sender's idempotency record and is not charged twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import pyarrow as pa
+from sqlite_utils import Database
+
+from keys.clock import Clock, format_time
+from keys.database import write_transaction
+from matcher.bank.plan import BatchSize
+from matcher.bank.runs import Run
+from matcher.sealing import Sealer
+from psi.columns import data_of, fixed
+from psi.identifiers import ITEM_BYTES
+from psi.transcript import BatchDigests
+
+OUTPUT_BYTES = 64
+REQUEST_ID_BYTES = 16
+
+
+@dataclass(frozen=True)
+class PendingBatch:
+    """A batch whose answer is not stored yet. ``run_id`` planned it and holds the seed of its blinds."""
+
+    request_id: str
+    run_id: str
+    n: int
+    padded: int
+
+
+@dataclass(frozen=True, repr=False)
+class Answers:
+    """Items asked under an epoch's key and their PRF outputs, row by row."""
+
+    items: pa.FixedSizeBinaryArray
+    outputs: pa.FixedSizeBinaryArray
+
+
+class Batches:
+    """The table ``batch``."""
+
+    def __init__(self, database: Database, sealer: Sealer, clock: Clock, random_bytes: Callable[[int], bytes]) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._clock = clock
+        self._random_bytes = random_bytes
+
+    def add(self, run: Run, items: pa.FixedSizeBinaryArray, sizes: Iterable[BatchSize]) -> None:
+        """Store the plan of a run: ``items`` cut into batches of the given sizes, all or none of them."""
+        start = 0
+        with write_transaction(self._database):
+            for no, size in enumerate(sizes, start=1):
+                request_id = self._random_bytes(REQUEST_ID_BYTES).hex()
+                part = data_of(items.slice(start, size.n)).to_pybytes()
+                self._database.table("batch").insert(
+                    {
+                        "request_id": request_id,
+                        "run_id": run.run_id,
+                        "no": no,
+                        "dataset": run.dataset,
+                        "epoch": run.epoch,
+                        "n": size.n,
+                        "padded": size.padded,
+                        "state": "PENDING",
+                        "sealed_items": self._sealer.seal(part, "batch", "sealed_items", request_id),
+                        "planned_at": format_time(self._clock.now()),
+                    }
+                )
+                start += size.n
+
+    def list_pending(self, dataset: str, epoch: str) -> list[PendingBatch]:
+        """What is planned and not answered, in the order of planning, whichever run planned it."""
+        rows = self._database.execute(
+            "SELECT request_id, run_id, n, padded FROM batch WHERE dataset = ? AND epoch = ? AND state = 'PENDING'"
+            " ORDER BY rowid",
+            [dataset, epoch],
+        )
+        return [PendingBatch(*row) for row in rows.fetchall()]
+
+    def get_items(self, batch: PendingBatch) -> bytes:
+        """n*18 bytes."""
+        (sealed,) = self._database.execute(
+            "SELECT sealed_items FROM batch WHERE request_id = ?", [batch.request_id]
+        ).fetchone()
+        return self._sealer.open(sealed, "batch", "sealed_items", batch.request_id)
+
+    def complete(self, batch: PendingBatch, outputs: bytes, digests: BatchDigests) -> None:
+        """Store n*64 bytes of verified outputs and both digests, and mark the batch DONE, in one transaction."""
+        sealed = self._sealer.seal(outputs, "batch", "sealed_outputs", batch.request_id)
+        with write_transaction(self._database):
+            self._database.execute(
+                "UPDATE batch SET state = 'DONE', sealed_outputs = ?, request_sha256 = ?, answer_sha256 = ?,"
+                " answered_at = ? WHERE request_id = ? AND state = 'PENDING'",
+                [
+                    sealed,
+                    digests.request_sha256,
+                    digests.answer_sha256,
+                    format_time(self._clock.now()),
+                    batch.request_id,
+                ],
+            )
+
+    def load_items(self, dataset: str, epoch: str) -> pa.FixedSizeBinaryArray:
+        """Every item that stands in a batch of this epoch, answered or not."""
+        rows = self._database.execute(
+            "SELECT request_id, sealed_items FROM batch WHERE dataset = ? AND epoch = ? ORDER BY rowid",
+            [dataset, epoch],
+        )
+        return fixed(b"".join(self._open(row, "sealed_items") for row in rows), ITEM_BYTES)
+
+    def load_answers(self, dataset: str, epoch: str) -> Answers:
+        """Every answered item of this epoch with its PRF output."""
+        rows = self._database.execute(
+            "SELECT request_id, sealed_items, sealed_outputs FROM batch"
+            " WHERE dataset = ? AND epoch = ? AND state = 'DONE' ORDER BY rowid",
+            [dataset, epoch],
+        )
+        items, outputs = [], []
+        for request_id, sealed_items, sealed_outputs in rows:
+            items.append(self._open((request_id, sealed_items), "sealed_items"))
+            outputs.append(self._open((request_id, sealed_outputs), "sealed_outputs"))
+        return Answers(fixed(b"".join(items), ITEM_BYTES), fixed(b"".join(outputs), OUTPUT_BYTES))
+
+    def _open(self, row: tuple[str, bytes], column: str) -> bytes:
+        return self._sealer.open(row[1], "batch", column, row[0])

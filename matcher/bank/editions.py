@@ -1,0 +1,166 @@
+"""Which editions the bank accepts, and under which key: the rules of docs/reference/edition.md.
+
+The first signed manifest of an epoch pins its public key for ever. A manifest is
+recorded as soon as it is accepted, so that no older one is accepted after it; its
+edition is adopted only when all slices that the bank uses are sound.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlite_utils import Database
+
+from keys.clock import Clock, format_time, parse_time
+from keys.database import write_transaction
+from keys.envelope import open_envelope
+from keys.identity import PublicIdentity
+from psi.edition import PAYLOAD_TYPE, Manifest, SliceEntry, parse_manifest
+from psi.errors import VerificationError
+
+LABEL_SCHEMA = "kuozhong/1"
+LABEL_FIELDS = ("household_no", "household_size", "division", "expanding", "reasons")
+
+
+class ManifestRefused(VerificationError):
+    """A manifest that is well signed but not one this bank may use now."""
+
+    code = "manifest_refused"
+
+
+class PinnedKeyMismatch(ManifestRefused):
+    """The epoch's public key is not the pinned one. Params: both fingerprints."""
+
+    code = "pinned_key_mismatch"
+
+
+class EditionRollback(ManifestRefused):
+    """The edition is older than one already accepted."""
+
+    code = "edition_rollback"
+
+
+class EditionReplaced(ManifestRefused):
+    """Two different manifests carry one edition number, or the chain of hashes is broken."""
+
+    code = "edition_replaced"
+
+
+class EditionNotValid(ManifestRefused):
+    """The present moment is outside not_before to not_after."""
+
+    code = "edition_not_valid"
+
+
+@dataclass(frozen=True)
+class KnownEdition:
+    """A manifest this bank accepted; ``sha256`` is that of its payload."""
+
+    manifest: Manifest
+    sha256: str
+
+
+class Editions:
+    """The tables ``epoch_pin`` and ``edition``."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def accept(self, envelope: bytes, province: PublicIdentity, dataset: str, epoch: str) -> KnownEdition:
+        """Verify a manifest against the pinned ``province`` and all that is known, and record it.
+
+        Raises EnvelopeInvalid, UntrustedSigner, SignatureInvalid, ManifestInvalid and the errors of
+        this module; then nothing is recorded.
+        """
+        payload = open_envelope(envelope, PAYLOAD_TYPE, province)
+        manifest = parse_manifest(payload)
+        sha256 = hashlib.sha256(payload).hexdigest()
+        refuse_unfit(manifest, dataset, epoch, self._clock.now())
+        with write_transaction(self._database):
+            self._check_pin(manifest)
+            self._check_order(manifest, sha256)
+            now = format_time(self._clock.now())
+            self._database.execute(
+                "INSERT INTO epoch_pin VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                [dataset, epoch, manifest.public_key, manifest.fingerprint, now],
+            )
+            self._database.execute(
+                "INSERT INTO edition VALUES (?, ?, ?, ?, ?, ?, NULL, NULL) ON CONFLICT DO NOTHING",
+                [dataset, epoch, manifest.edition, sha256, envelope, now],
+            )
+        return KnownEdition(manifest, sha256)
+
+    def adopt(self, edition: KnownEdition, slices: Sequence[SliceEntry]) -> None:
+        """Make it the bank's current edition of its epoch: the slices it uses were found sound."""
+        manifest = edition.manifest
+        with write_transaction(self._database):
+            self._database.execute(
+                "UPDATE edition SET slices = ?, adopted_at = COALESCE(adopted_at, ?)"
+                " WHERE dataset = ? AND epoch = ? AND edition = ?",
+                [
+                    json.dumps([entry.sha256 for entry in slices]),
+                    format_time(self._clock.now()),
+                    manifest.dataset,
+                    manifest.epoch,
+                    manifest.edition,
+                ],
+            )
+
+    def list_slices_in_use(self) -> set[str]:
+        """SHA-256 of the slices of every epoch's current edition."""
+        rows = self._database.execute(
+            "SELECT slices, MAX(edition) FROM edition WHERE adopted_at IS NOT NULL GROUP BY dataset, epoch"
+        )
+        return {sha256 for slices, _ in rows for sha256 in json.loads(slices)}
+
+    def _check_pin(self, manifest: Manifest) -> None:
+        pinned = self._database.execute(
+            "SELECT public_key, fingerprint FROM epoch_pin WHERE dataset = ? AND epoch = ?",
+            [manifest.dataset, manifest.epoch],
+        ).fetchone()
+        if pinned is not None and pinned[0] != manifest.public_key:
+            raise PinnedKeyMismatch(
+                "the manifest names another public key than the one pinned for this epoch",
+                epoch=manifest.epoch,
+                pinned=pinned[1],
+                found=manifest.fingerprint,
+            )
+
+    def _check_order(self, manifest: Manifest, sha256: str) -> None:
+        latest = self._database.execute(
+            "SELECT edition, manifest_sha256 FROM edition WHERE dataset = ? AND epoch = ?"
+            " ORDER BY edition DESC LIMIT 1",
+            [manifest.dataset, manifest.epoch],
+        ).fetchone()
+        if latest is None:
+            return
+        number, digest = latest
+        place = {"epoch": manifest.epoch, "edition": manifest.edition, "known": number}
+        if manifest.edition < number:
+            raise EditionRollback("an older edition than the one already accepted", **place)
+        if manifest.edition == number and sha256 != digest:
+            raise EditionReplaced("another manifest under a number already accepted", **place)
+        if manifest.edition == number + 1 and manifest.previous != digest:
+            raise EditionReplaced("the manifest does not name its predecessor's hash", **place)
+
+
+def refuse_unfit(manifest: Manifest, dataset: str, epoch: str, now: datetime) -> None:
+    """Raise ManifestRefused unless the manifest is for this dataset, epoch, label schema and time."""
+    if (manifest.dataset, manifest.epoch) != (dataset, epoch):
+        raise ManifestRefused(
+            "the manifest is for another dataset or epoch", dataset=manifest.dataset, epoch=manifest.epoch
+        )
+    if (manifest.label.schema_name, manifest.label.fields) != (LABEL_SCHEMA, LABEL_FIELDS):
+        raise ManifestRefused("the manifest's labels have another schema", schema=manifest.label.schema_name)
+    if not parse_time(manifest.not_before) <= now <= parse_time(manifest.not_after):
+        raise EditionNotValid(
+            "the edition is not valid now",
+            not_before=manifest.not_before,
+            not_after=manifest.not_after,
+            now=format_time(now),
+        )

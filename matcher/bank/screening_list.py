@@ -1,0 +1,51 @@
+"""The 初筛名单 as the seeds lay it out (嵊泗 plan, section 四（一）), then edition, run and input state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from matcher.bank.runs import Run
+from matcher.bank.screening import SCREENING_SCHEMA
+from matcher.bank.store import BankStore
+from matcher.reasons import REASONS
+
+ID_COLUMN = "证件号码"
+YES, NO, NOT_LISTED = "是", "否", "不在名单"
+
+
+def screening_columns(store: BankStore, run: Run, *, unmatched: bool) -> dict[str, pa.Array]:
+    """The columns of a completed run's list, all text; ``unmatched`` adds the customers who are not on the list."""
+    batches = store.screenings.iterate(run.run_id, matched_only=not unmatched)
+    records = pa.Table.from_batches(batches, SCREENING_SCHEMA).combine_chunks()
+    divisions = store.editions.get_manifest(run.dataset, run.epoch, run.edition).divisions
+    expanding = pc.if_else(pc.equal(records["expanding"], "1"), YES, NO)
+    return {
+        "家庭编号": records["household_no"],
+        "客户姓名": records["name"],
+        ID_COLUMN: records["item"],
+        "家庭人数": records["household_size"],
+        "行政区划": _described(records["division"], {code: f"{code} {name}" for code, name in divisions.items()}),
+        "是否扩中家庭": pc.if_else(records["matched"], expanding, NOT_LISTED),
+        "非扩中原因标签": _described(records["reasons"], _reason_words(records["reasons"])),
+        "版本": pa.repeat(f"{run.dataset}/{run.epoch}/{run.edition}", len(records)),
+        "匹配编号": pa.repeat(run.run_id, len(records)),
+        "输入状态": records["input_state"],
+    }
+
+
+def _reason_words(column: pa.ChunkedArray) -> Mapping[str, str]:
+    """``N01,N05`` as ``N01 收入超过上限、N05 非辖区常住``: the code for machines, the words for people."""
+    return {
+        codes: "、".join(f"{code} {REASONS[code].zh}" if code in REASONS else code for code in codes.split(","))
+        for codes in pc.unique(column).to_pylist()
+        if codes
+    }
+
+
+def _described(column: pa.ChunkedArray, words: Mapping[str, str]) -> pa.ChunkedArray:
+    """Replace each value that has words; leave the others as they are."""
+    place = pc.index_in(column, value_set=pa.array(list(words), pa.string()))
+    return pc.coalesce(pa.array(list(words.values()), pa.string()).take(place.combine_chunks()), column)

@@ -1,0 +1,51 @@
+"""Parquet, as another system's export gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from matcher.columns import ColumnMapping
+from matcher.tables.batch import TableBatch, row_numbers
+from matcher.tables.errors import ColumnType, TableDamaged
+
+
+def read_parquet(path: Path, mapping: ColumnMapping, batch_rows: int) -> Iterator[TableBatch]:
+    """Text columns; whole numbers and yes/no are taken as text except for the ID number.
+
+    Raises the errors of matcher.tables.errors and matcher.columns.
+    """
+    try:
+        with pq.ParquetFile(path) as table:
+            schema = table.schema_arrow
+            places = mapping.locate(schema.names)
+            for name, place in places.items():
+                _check_type(path, name, schema.field(place).type)
+            wanted = [schema.names[place] for place in places.values()]
+            row = 2  # as if a header stood in row 1, like in the other formats
+            for batch in table.iter_batches(batch_size=batch_rows, columns=wanted):
+                columns = {name: _as_text(batch.column(schema.names[place])) for name, place in places.items()}
+                yield TableBatch(row_numbers(range(row, row + batch.num_rows)), columns)
+                row += batch.num_rows
+    except (pa.ArrowException, OSError) as error:
+        raise TableDamaged(f"not a sound Parquet file: {type(error).__name__}", file=path.name) from None
+
+
+def _check_type(path: Path, name: str, kind: pa.DataType) -> None:
+    value = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if pa.types.is_string(value) or pa.types.is_large_string(value) or pa.types.is_string_view(value):
+        return
+    if name != "number" and (pa.types.is_integer(value) or pa.types.is_boolean(value)):
+        return
+    raise ColumnType("this type cannot hold the field", file=path.name, field=name, type=str(kind))
+
+
+def _as_text(column: pa.Array[Any]) -> pa.StringArray:
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
+    return pc.fill_null(column.cast(pa.string()), "")

@@ -1,0 +1,91 @@
+"""XLSX, parsed by calamine in a process of its own that may die.
+
+A workbook is a foreign zip of XML, and a few kilobytes of it can ask for hundreds of gigabytes: a
+cell in the last row and column makes the parser allocate the whole grid and abort. So the parser
+runs in a child with limited memory and time (matcher.tables.xlsx_worker); whatever happens to it,
+the caller gets an error that names the file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+
+from matcher.columns import ColumnMapping
+from matcher.tables.batch import TableBatch, row_numbers
+from matcher.tables.errors import TableDamaged, TableTooLarge
+from psi.errors import InputError
+
+MAX_UNPACKED_BYTES = 2 << 30
+MAX_MEMORY_BYTES = 3 << 30
+MAX_CPU_S = 600
+
+
+def read_xlsx(path: Path, mapping: ColumnMapping, batch_rows: int) -> Iterator[TableBatch]:
+    """Every visible sheet that is not empty; each must carry the columns. A numeric ID cell reads as ``9.9E+17``.
+
+    Raises the errors of matcher.tables.errors and matcher.columns.
+    """
+    _check_unpacked_size(path)
+    with _worker(path, batch_rows) as (to_worker, from_worker):
+        while "sheet" in (message := json.loads(from_worker.readline() or b'{"fault": "too large, or it broke the parser"}')):
+            try:
+                places = mapping.locate(message["header"])
+            except InputError as error:
+                error.params["sheet"] = message["sheet"]
+                raise
+            to_worker.write(json.dumps(places).encode() + b"\n")
+            to_worker.flush()
+            yield from _receive(from_worker, message["sheet"], message["row"] + 1)
+        if "fault" in message:
+            raise TableDamaged(message["fault"], file=path.name)
+
+
+def _receive(stream: IO[bytes], sheet: str, row: int) -> Iterator[TableBatch]:
+    with pa.ipc.open_stream(stream) as reader:
+        for batch in reader:
+            columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+            yield TableBatch(row_numbers(range(row, row + batch.num_rows)), columns, sheet=sheet)
+            row += batch.num_rows
+
+
+def _check_unpacked_size(path: Path) -> None:
+    """An honest zip bomb is refused by what it says of itself; the worker's limits are for the others."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+    except zipfile.BadZipFile:
+        raise TableDamaged("not a sound workbook: BadZipFile", file=path.name) from None
+    if unpacked > MAX_UNPACKED_BYTES:
+        raise TableTooLarge("the workbook is too large when unpacked", file=path.name, limit=MAX_UNPACKED_BYTES)
+
+
+@contextmanager
+def _worker(path: Path, batch_rows: int) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """The worker's standard input and output. It inherits no environment, and ends with the block."""
+    root = Path(__file__).resolve().parents[2]
+    limits = [str(batch_rows), str(MAX_CPU_S), str(MAX_MEMORY_BYTES)]
+    with subprocess.Popen(  # noqa: S603  (no shell, and our own module)
+        [sys.executable, "-P", "-m", "matcher.tables.xlsx_worker", str(path.resolve()), *limits],
+        env={"PYTHONPATH": os.pathsep.join([str(root), *(os.path.abspath(entry) for entry in sys.path)])},
+        cwd="/",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            assert process.stdin and process.stdout
+            yield process.stdin, process.stdout
+        except (pa.ArrowInvalid, OSError) as error:  # the stream broke off
+            raise TableDamaged(f"the workbook broke the parser: {type(error).__name__}", file=path.name) from None
+        finally:
+            process.kill()

@@ -1,0 +1,211 @@
+//! The client's side of RFC 9497 section 3.3: Blind and the unblinding of Finalize.
+
+use curve25519_dalek::scalar::Scalar;
+use rayon::prelude::*;
+use zeroize::Zeroizing;
+
+use crate::{
+    backend::{Backend, BaseTable, CHUNK, Encoding},
+    dleq,
+    error::{Batch, Error, Result},
+    oprf::{bad_element, finalize_hash, refuse_identity, validate_elements},
+    run::Job,
+    suite::{Mode, Output, check_batch_size, hash_to_uniform, item_count},
+};
+
+/// What the sender sends to be believed, and the pinned key it must belong to.
+#[derive(Clone, Copy)]
+pub struct ProofOf<'a> {
+    pub public_key: &'a [u8],
+    pub proof: &'a [u8],
+}
+
+/// The client's side of one batch: section 3.3.1 Blind and Finalize.
+pub struct BlindedBatch {
+    mode: Mode,
+    width: usize,
+    items: Zeroizing<Vec<u8>>,
+    blinds: Zeroizing<Vec<Scalar>>,
+    blinded: Vec<Encoding>,
+}
+
+impl BlindedBatch {
+    /// Blind with fresh blinds; `seed` and `context` fix them, and the padding, for a repetition.
+    pub fn blind(
+        job: &Job,
+        mode: Mode,
+        items: &[u8],
+        width: usize,
+        seed: &[u8; 32],
+        context: &[u8],
+        pad_to: usize,
+    ) -> Result<BlindedBatch> {
+        let count = item_count(items, width)?;
+        let size = count.max(pad_to);
+        check_batch_size(count)?;
+        check_batch_size(size)?;
+        let blinds = SeededScalars::new("mingce/1 blind", seed, context)?.derive(
+            job.backend,
+            count,
+            items,
+            width,
+        )?;
+        let mut batch = BlindedBatch::with_blinds(job, mode, items, width, blinds)?;
+        let padding = SeededScalars::new("mingce/1 padding", seed, context)?.derive(
+            job.backend,
+            size - count,
+            b"",
+            0,
+        )?;
+        batch.blinded.resize(size, [0; 32]);
+        let chunks = padding
+            .par_chunks(CHUNK)
+            .zip(batch.blinded[count..].par_chunks_mut(CHUNK));
+        job.for_each_chunk(chunks, |(scalars, out)| {
+            job.backend
+                .mul_base_encode(scalars, BaseTable::generator(), out);
+            Ok(())
+        })?;
+        Ok(batch)
+    }
+
+    /// Dangerous: a blind that is known or used twice reveals its item.
+    pub fn with_blinds(
+        job: &Job,
+        mode: Mode,
+        items: &[u8],
+        width: usize,
+        blinds: Zeroizing<Vec<Scalar>>,
+    ) -> Result<BlindedBatch> {
+        let count = item_count(items, width)?;
+        check_batch_size(count)?;
+        if blinds.len() != count {
+            return Err(Error::input("there must be one blind for each item"));
+        }
+        let mut blinded = vec![[0; 32]; count];
+        let chunks = items
+            .par_chunks(width * CHUNK)
+            .zip(blinds.par_chunks(CHUNK))
+            .zip(blinded.par_chunks_mut(CHUNK));
+        job.for_each_chunk(chunks, |((items, blinds), out)| {
+            let uniform = hash_to_uniform(job.backend, mode, items, width);
+            job.backend.hash_mul_each_encode(&uniform, blinds, out);
+            job.advance(out.len());
+            refuse_identity(out)
+        })?;
+        Ok(BlindedBatch {
+            mode,
+            width,
+            items: Zeroizing::new(items.to_vec()),
+            blinds,
+            blinded,
+        })
+    }
+
+    /// The number of items, without the padding.
+    pub fn count(&self) -> usize {
+        self.blinds.len()
+    }
+
+    pub fn blinded_elements(&self) -> &[Encoding] {
+        &self.blinded
+    }
+
+    /// Section 3.3.2 Finalize (3.3.1 in mode OPRF, which has no proof): nothing is unblinded
+    /// before the proof over the whole batch, padding included, has been verified. `out`
+    /// holds [`count`](Self::count) outputs.
+    pub fn finalize(
+        &self,
+        job: &Job,
+        evaluated: &[Encoding],
+        proof: Option<ProofOf>,
+        out: &mut [Output],
+    ) -> Result<()> {
+        if evaluated.len() != self.blinded.len() {
+            return Err(Error::input(
+                "there must be one evaluated element for each blinded one",
+            ));
+        }
+        match (self.mode, proof) {
+            (Mode::Oprf, None) => validate_elements(job, Batch::Evaluated, evaluated)?,
+            (Mode::Voprf, Some(ProofOf { public_key, proof })) => {
+                let blinded = &self.blinded;
+                dleq::verify_proof(job, self.mode, public_key, blinded, evaluated, proof)?;
+            }
+            _ => return Err(Error::input("mode VOPRF takes a proof, mode OPRF none")),
+        }
+        self.unblind(job, evaluated, out)
+    }
+
+    /// unblindedElement = G.ScalarInverse(blind) * evaluatedElement, then the hash.
+    fn unblind(&self, job: &Job, evaluated: &[Encoding], out: &mut [Output]) -> Result<()> {
+        let chunks = self
+            .items
+            .par_chunks(self.width * CHUNK)
+            .zip(self.blinds.par_chunks(CHUNK))
+            .zip(evaluated[..self.count()].par_chunks(CHUNK))
+            .zip(out.par_chunks_mut(CHUNK))
+            .enumerate();
+        job.for_each_chunk(chunks, |(chunk, (((items, blinds), evaluated), out))| {
+            let mut inverses = Zeroizing::new(blinds.to_vec());
+            Scalar::invert_batch_alloc(&mut inverses);
+            let mut elements = Zeroizing::new(vec![[0; 32]; out.len()]);
+            job.backend
+                .decode_mul_each_encode(evaluated, &inverses, &mut elements)
+                .map_err(|bad| bad_element(Batch::Evaluated, chunk, bad.0))?;
+            finalize_hash(job.backend, items, self.width, &elements, out);
+            job.advance(out.len());
+            Ok(())
+        })
+    }
+}
+
+/// Blinds and padding from a seed, so that a batch can be made again after a break and
+/// single positions opened to an auditor:
+///
+/// scalar i = SHA-512(label || 0x00 || I2OSP(len(context), 2) || context || seed || I2OSP(i, 8) || item i),
+/// little-endian, modulo the order.
+///
+/// The item is hashed in so that a seed used again by mistake, for other items, still
+/// gives blinds of their own: a blind shared by two items would tie them together.
+struct SeededScalars {
+    prefix: Zeroizing<Vec<u8>>,
+}
+
+impl SeededScalars {
+    fn new(label: &str, seed: &[u8; 32], context: &[u8]) -> Result<SeededScalars> {
+        let length = u16::try_from(context.len())
+            .map_err(|_| Error::input("a context is at most 65,535 bytes"))?;
+        let prefix = [label.as_bytes(), &[0], &length.to_be_bytes(), context, seed].concat();
+        Ok(SeededScalars {
+            prefix: Zeroizing::new(prefix),
+        })
+    }
+
+    fn derive(
+        &self,
+        backend: &dyn Backend,
+        count: usize,
+        items: &[u8],
+        width: usize,
+    ) -> Result<Zeroizing<Vec<Scalar>>> {
+        let mut scalars = Zeroizing::new(Vec::with_capacity(count));
+        let mut messages = Zeroizing::new(Vec::with_capacity(CHUNK * (8 + width)));
+        let mut uniform = Zeroizing::new([[0; 64]; CHUNK]);
+        for start in (0..count).step_by(CHUNK) {
+            let end = count.min(start + CHUNK);
+            messages.clear();
+            for i in start..end {
+                messages.extend_from_slice(&(i as u64).to_be_bytes());
+                messages.extend_from_slice(&items[i * width..(i + 1) * width]);
+            }
+            let uniform = &mut uniform[..end - start];
+            backend.sha512(&self.prefix, &messages, 8 + width, b"", uniform);
+            scalars.extend(uniform.iter().map(Scalar::from_bytes_mod_order_wide));
+        }
+        if scalars.contains(&Scalar::ZERO) {
+            return Err(Error::input("the seed gives a zero blind: take another"));
+        }
+        Ok(scalars)
+    }
+}

@@ -1,0 +1,128 @@
+//! RFC 9497 section 3.3: Evaluate and BlindEvaluate, and the hash that ends Finalize.
+//!
+//! Each step works on a chunk of equal-length inputs; the whole-batch functions spread
+//! chunks over the cores.
+
+use rayon::prelude::*;
+use zeroize::Zeroizing;
+
+use crate::{
+    backend::{Backend, CHUNK, Encoding},
+    error::{Batch, Error, Result},
+    key::SecretKey,
+    run::Job,
+    suite::{Mode, Output, hash_to_uniform},
+};
+
+/// Sections 3.3.1 and 3.3.2: an input that hashes to the identity is refused
+/// (InvalidInputError). A non-zero multiple is the identity just then.
+pub fn refuse_identity(elements: &[Encoding]) -> Result<()> {
+    if elements.contains(&[0; 32]) {
+        Err(Error::input("an input hashes to the identity"))
+    } else {
+        Ok(())
+    }
+}
+
+/// The hash at the end of Finalize and Evaluate:
+/// SHA-512(I2OSP(len(input), 2) || input || I2OSP(len(element), 2) || element || "Finalize")
+pub fn finalize_hash(
+    backend: &dyn Backend,
+    items: &[u8],
+    width: usize,
+    elements: &[Encoding],
+    out: &mut [Output],
+) {
+    let input_length = u16::try_from(width)
+        .expect("checked by item_count")
+        .to_be_bytes();
+    let element_length = 32u16.to_be_bytes();
+    let row = width + 2 + 32;
+    let mut messages = Zeroizing::new(vec![0; row * elements.len()]);
+    for ((message, item), element) in messages
+        .chunks_exact_mut(row)
+        .zip(items.chunks_exact(width))
+        .zip(elements)
+    {
+        message[..width].copy_from_slice(item);
+        message[width..width + 2].copy_from_slice(&element_length);
+        message[width + 2..].copy_from_slice(element);
+    }
+    backend.sha512(&input_length, &messages, row, b"Finalize", out);
+}
+
+/// Section 3.3.1 Evaluate for at most [`CHUNK`] inputs.
+pub fn evaluate_chunk(
+    backend: &dyn Backend,
+    mode: Mode,
+    key: &SecretKey,
+    items: &[u8],
+    width: usize,
+    out: &mut [Output],
+) -> Result<()> {
+    let uniform = hash_to_uniform(backend, mode, items, width);
+    let mut elements = Zeroizing::new(vec![[0; 32]; out.len()]);
+    backend.hash_mul_encode(&uniform, key.prepared(), &mut elements);
+    refuse_identity(&elements)?;
+    finalize_hash(backend, items, width, &elements, out);
+    Ok(())
+}
+
+/// Section 3.3.1 Evaluate for any number of inputs; `out` holds one output for each.
+pub fn evaluate(
+    job: &Job,
+    mode: Mode,
+    key: &SecretKey,
+    items: &[u8],
+    width: usize,
+    out: &mut [Output],
+) -> Result<()> {
+    let chunks = items
+        .par_chunks(width * CHUNK)
+        .zip(out.par_chunks_mut(CHUNK));
+    job.for_each_chunk(chunks, |(items, out)| {
+        evaluate_chunk(job.backend, mode, key, items, width, out)?;
+        job.advance(out.len());
+        Ok(())
+    })
+}
+
+/// Every element must decode (section 2.1 DeserializeElement); names the first that does not.
+pub fn validate_elements(job: &Job, batch: Batch, elements: &[Encoding]) -> Result<()> {
+    job.for_each_chunk(
+        elements.par_chunks(CHUNK).enumerate(),
+        |(chunk, elements)| {
+            job.backend
+                .validate(elements)
+                .map_err(|bad| bad_element(batch, chunk, bad.0))
+        },
+    )
+}
+
+pub fn bad_element(batch: Batch, chunk: usize, index: usize) -> Error {
+    Error::BadElement {
+        batch,
+        index: chunk * CHUNK + index,
+    }
+}
+
+/// The element part of sections 3.3.1 and 3.3.2 BlindEvaluate: `out[i] = k * blinded[i]`.
+/// On an error `out` is to be thrown away whole.
+pub fn blind_evaluate(
+    job: &Job,
+    key: &SecretKey,
+    blinded: &[Encoding],
+    out: &mut [Encoding],
+) -> Result<()> {
+    let chunks = blinded
+        .par_chunks(CHUNK)
+        .zip(out.par_chunks_mut(CHUNK))
+        .enumerate();
+    job.for_each_chunk(chunks, |(chunk, (blinded, out))| {
+        job.backend
+            .decode_mul_encode(blinded, key.prepared(), out)
+            .map_err(|bad| bad_element(Batch::Blinded, chunk, bad.0))?;
+        job.advance(out.len());
+        Ok(())
+    })
+}

@@ -1,0 +1,275 @@
+//! Keys, batches and proofs.
+
+use pyo3::{prelude::*, types::PyBytes};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::{
+    buffers::{Buffer, Rows, Size, new_rows},
+    runner::run,
+};
+use crate::{
+    backend::{self, PreparedScalar, decode_element},
+    client::{self, ProofOf},
+    dleq,
+    error::{Batch, Error},
+    key, oprf,
+    suite::{self, Mode},
+};
+
+pub type Progress = Option<Py<PyAny>>;
+
+#[pyfunction]
+pub fn backend_name() -> PyResult<&'static str> {
+    Ok(backend::active()?.name())
+}
+
+#[pyfunction]
+pub fn thread_count() -> usize {
+    super::runner::thread_count()
+}
+
+fn mode(number: Size) -> Result<Mode, Error> {
+    Mode::from_number(number.0.try_into().unwrap_or(u8::MAX))
+}
+
+#[pyclass(frozen, module = "psi._native")]
+pub struct SecretKey(pub key::SecretKey);
+
+#[pymethods]
+impl SecretKey {
+    #[staticmethod]
+    fn derive(mode: Size, seed: Buffer, info: Buffer) -> PyResult<SecretKey> {
+        let mode = self::mode(mode)?;
+        Ok(SecretKey(key::SecretKey::derive(
+            backend::active()?,
+            mode,
+            seed.bytes(),
+            info.bytes(),
+        )?))
+    }
+
+    #[staticmethod]
+    fn generate() -> PyResult<SecretKey> {
+        Ok(SecretKey(key::SecretKey::generate()?))
+    }
+
+    #[staticmethod]
+    fn from_bytes(encoded: Buffer) -> PyResult<SecretKey> {
+        Ok(SecretKey(key::SecretKey::from_bytes(encoded.bytes())?))
+    }
+
+    fn expose_bytes<'py>(&self, py: Python<'py>) -> Rows<'py> {
+        PyBytes::new(py, self.0.expose_bytes().as_slice())
+    }
+
+    #[getter]
+    fn public_key<'py>(&self, py: Python<'py>) -> Rows<'py> {
+        PyBytes::new(py, self.0.public_key())
+    }
+
+    fn __repr__(&self) -> String {
+        let fingerprint = Sha256::digest(self.0.public_key());
+        let hex: String = fingerprint
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        format!("<SecretKey of public key {hex}>")
+    }
+}
+
+#[pyclass(frozen, module = "psi._native")]
+pub struct BlindedBatch(client::BlindedBatch);
+
+#[pymethods]
+impl BlindedBatch {
+    #[new]
+    #[pyo3(signature = (mode, items, width, *, seed = None, context = None, pad_to = Size(0), threads = Size(0), progress = None))]
+    #[expect(clippy::too_many_arguments)]
+    fn new(
+        py: Python<'_>,
+        mode: Size,
+        items: Buffer,
+        width: Size,
+        seed: Option<Buffer>,
+        context: Option<Buffer>,
+        pad_to: Size,
+        threads: Size,
+        progress: Progress,
+    ) -> PyResult<BlindedBatch> {
+        let mode = self::mode(mode)?;
+        let seed = match seed {
+            Some(seed) => Zeroizing::new(*seed.array("seed")?),
+            None => suite::random_bytes()?,
+        };
+        let (items, context) = (
+            items.bytes(),
+            context.as_ref().map_or(b"".as_slice(), Buffer::bytes),
+        );
+        let batch = run(py, threads, progress.as_ref(), |job| {
+            client::BlindedBatch::blind(job, mode, items, width.0, &seed, context, pad_to.0)
+        })?;
+        Ok(BlindedBatch(batch))
+    }
+
+    #[staticmethod]
+    fn with_blinds(
+        py: Python<'_>,
+        mode: Size,
+        items: Buffer,
+        width: Size,
+        blinds: Buffer,
+    ) -> PyResult<BlindedBatch> {
+        let mode = self::mode(mode)?;
+        let blinds = blinds
+            .rows::<32>("blinds")?
+            .iter()
+            .map(|blind| suite::decode_scalar(blind));
+        let blinds = Zeroizing::new(blinds.collect::<Result<Vec<_>, Error>>()?);
+        let items = items.bytes();
+        let batch = run(py, Size(0), None, |job| {
+            client::BlindedBatch::with_blinds(job, mode, items, width.0, blinds)
+        })?;
+        Ok(BlindedBatch(batch))
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.count()
+    }
+
+    #[getter]
+    fn blinded_elements<'py>(&self, py: Python<'py>) -> Rows<'py> {
+        PyBytes::new(py, self.0.blinded_elements().as_flattened())
+    }
+
+    #[pyo3(signature = (evaluated_elements, proof = None, public_key = None, *, threads = Size(0), progress = None))]
+    fn finalize<'py>(
+        &self,
+        py: Python<'py>,
+        evaluated_elements: Buffer,
+        proof: Option<Buffer>,
+        public_key: Option<Buffer>,
+        threads: Size,
+        progress: Progress,
+    ) -> PyResult<Rows<'py>> {
+        let evaluated = evaluated_elements.rows("evaluated_elements")?;
+        let proof = match (&proof, &public_key) {
+            (Some(proof), Some(public_key)) => Some(ProofOf {
+                public_key: public_key.bytes(),
+                proof: proof.bytes(),
+            }),
+            (None, None) => None,
+            _ => return Err(Error::input("a proof is checked against a public key").into()),
+        };
+        new_rows(py, self.0.count(), |out| {
+            run(py, threads, progress.as_ref(), |job| {
+                self.0.finalize(job, evaluated, proof, out)
+            })
+        })
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<BlindedBatch of {} items>", self.0.count())
+    }
+}
+
+#[pyfunction]
+#[pyo3(signature = (mode, key, blinded_elements, *, proof_randomness = None, threads = Size(0), progress = None))]
+pub fn blind_evaluate<'py>(
+    py: Python<'py>,
+    mode: Size,
+    key: &SecretKey,
+    blinded_elements: Buffer,
+    proof_randomness: Option<Buffer>,
+    threads: Size,
+    progress: Progress,
+) -> PyResult<(Rows<'py>, Rows<'py>)> {
+    let mode = self::mode(mode)?;
+    let blinded = blinded_elements.rows("blinded_elements")?;
+    suite::check_batch_size(blinded.len())?;
+    let randomness = proof_randomness
+        .map(|encoded| suite::decode_scalar(encoded.bytes()))
+        .transpose()?;
+    let mut proof = None;
+    let evaluated = new_rows(py, blinded.len(), |out| {
+        proof = run(py, threads, progress.as_ref(), |job| {
+            oprf::blind_evaluate(job, &key.0, blinded, out)?;
+            match mode {
+                Mode::Oprf => Ok(None),
+                Mode::Voprf => {
+                    dleq::generate_proof(job, mode, &key.0, blinded, out, randomness).map(Some)
+                }
+            }
+        })?;
+        Ok(())
+    })?;
+    Ok((
+        evaluated,
+        PyBytes::new(py, proof.as_ref().map_or(b"", |proof| proof.as_slice())),
+    ))
+}
+
+#[pyfunction]
+pub fn validate_elements(py: Python<'_>, elements: Buffer) -> PyResult<()> {
+    let elements = elements.rows("elements")?;
+    run(py, Size(0), None, |job| {
+        oprf::validate_elements(job, Batch::Blinded, elements)
+    })
+}
+
+#[pyfunction]
+pub fn verify_proof(
+    py: Python<'_>,
+    public_key: Buffer,
+    blinded: Buffer,
+    evaluated: Buffer,
+    proof: Buffer,
+) -> PyResult<()> {
+    let (public_key, proof) = (public_key.bytes(), proof.bytes());
+    let (blinded, evaluated) = (blinded.rows("blinded")?, evaluated.rows("evaluated")?);
+    run(py, Size(0), None, |job| {
+        dleq::verify_proof(job, Mode::Voprf, public_key, blinded, evaluated, proof)
+    })
+}
+
+#[pyfunction]
+#[pyo3(signature = (mode, key, items, width, *, threads = Size(0), progress = None))]
+pub fn evaluate<'py>(
+    py: Python<'py>,
+    mode: Size,
+    key: &SecretKey,
+    items: Buffer,
+    width: Size,
+    threads: Size,
+    progress: Progress,
+) -> PyResult<Rows<'py>> {
+    let (mode, items) = (self::mode(mode)?, items.bytes());
+    new_rows(py, suite::item_count(items, width.0)?, |out| {
+        run(py, threads, progress.as_ref(), |job| {
+            oprf::evaluate(job, mode, &key.0, items, width.0, out)
+        })
+    })
+}
+
+/// RFC 9496 section 4.3.4, for its test vectors.
+#[pyfunction]
+#[pyo3(name = "_element_from_uniform_bytes")]
+pub fn element_from_uniform_bytes<'py>(py: Python<'py>, uniform: Buffer) -> PyResult<Rows<'py>> {
+    let mut out = [[0; 32]];
+    let one = PreparedScalar::new(&curve25519_dalek::scalar::Scalar::ONE);
+    backend::active()?.hash_mul_encode(&[*uniform.array("uniform")?], &one, &mut out);
+    Ok(PyBytes::new(py, &out[0]))
+}
+
+/// RFC 9496 sections 4.3.1 and 4.3.2, for its test vectors: the element, encoded again.
+#[pyfunction]
+#[pyo3(name = "_decode_element")]
+pub fn decode_and_encode<'py>(py: Python<'py>, encoded: Buffer) -> PyResult<Rows<'py>> {
+    let refused = Error::BadElement {
+        batch: Batch::Blinded,
+        index: 0,
+    };
+    let bytes = encoded.bytes().try_into().ok();
+    let point = bytes.as_ref().and_then(decode_element).ok_or(refused)?;
+    Ok(PyBytes::new(py, point.compress().as_bytes()))
+}

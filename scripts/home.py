@@ -1,0 +1,95 @@
+"""A party's home: its configuration, its key store, and the places in it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keys.clock import Clock, SystemClock
+from keys.files import make_folder, write_atomic
+from keys.identity import PublicIdentity
+from keys.keystore import KeyStore
+from keys.wrap import KekProvider, create_kek_file, provider_from_setting
+from scripts.language import say
+from scripts.messages import Refused
+from scripts.settings import CONFIG_NAME, Settings, SettingsInvalid, find_config
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", help="mingce.toml or its folder; else MINGCE_CONFIG, else ./mingce.toml"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="print the result as one JSON document")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="say what would happen, change nothing")]
+
+
+@dataclass(frozen=True)
+class Home:
+    """An opened home. ``path`` is the folder of its mingce.toml."""
+
+    path: Path
+    settings: Settings
+    clock: Clock
+
+    def open_keys(self) -> KeyStore:
+        return KeyStore(self.path, open_kek(self.path, self.settings.keys.kek), clock=self.clock, actor=actor())
+
+    def resolve(self, path: Path) -> Path:
+        """A path of the configuration, relative to the home."""
+        return path if path.is_absolute() else self.path / path
+
+
+def actor() -> str:
+    """Who runs this, for the records."""
+    return f"{os.environ.get('SUDO_USER') or os.environ.get('USER') or 'uid ' + str(os.getuid())}"
+
+
+def open_any_home(config: Path | None, clock: Clock | None = None) -> Home:
+    """Load the configuration of whichever party it is. Raises SettingsInvalid."""
+    path = find_config(config)
+    return Home(path.parent.resolve(), Settings.load(path), clock or SystemClock())
+
+
+def open_home(config: Path | None, party: str, clock: Clock | None = None) -> Home:
+    """Load a party's configuration. Raises SettingsInvalid if it is another party's."""
+    home = open_any_home(config, clock)
+    if home.settings.party != party:
+        reason = f"{home.settings.party} ≠ {party}"
+        raise SettingsInvalid("another party's configuration", file=str(home.path), field="party", reason=reason)
+    return home
+
+
+def open_kek(home: Path, setting: str) -> KekProvider:
+    kind, _, rest = setting.partition(":")
+    if kind == "file" and not Path(rest).is_absolute():
+        setting = f"file:{home / rest}"
+    return provider_from_setting(
+        setting, ask_passphrase=lambda: typer.prompt(say("口令", "Passphrase"), hide_input=True, err=True)
+    )
+
+
+def create_home(folder: Path, party: str, name: str, config_text: str, clock: Clock) -> Home:
+    """Make a new home: configuration, a random key-encryption key in a file, and an identity.
+
+    Raises Refused if there is a home already: nothing is ever overwritten.
+    """
+    if (folder / CONFIG_NAME).exists():
+        raise Refused(f"{folder} 里已有配置，不会覆盖。", f"There is a home in {folder} already; it is never overwritten.")
+    make_folder(folder / "secrets")
+    write_atomic(folder / CONFIG_NAME, config_text.encode())
+    create_kek_file(folder / "secrets" / "kek")
+    home = Home(folder.resolve(), Settings.load(folder / CONFIG_NAME), clock)
+    identity = home.open_keys().create_identity(name, party)
+    write_atomic(folder / "identity.json", identity.public.to_json())
+    return home
+
+
+def read_identity(path: Path) -> PublicIdentity:
+    """A party's public identity file. Raises Refused, or InputError kinds."""
+    try:
+        return PublicIdentity.from_json(path.read_bytes())
+    except FileNotFoundError:
+        raise Refused(f"没有身份文件 {path}", f"No identity file {path}") from None

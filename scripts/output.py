@@ -1,0 +1,88 @@
+"""What a command prints: one summary for a person or one JSON document, progress on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from scripts.language import say
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def print_result(result: Mapping[str, object], lines: Sequence[str], *, as_json: bool) -> None:
+    """The command's one result: ``result`` as JSON, or ``lines`` for a person."""
+    if as_json:
+        sys.stdout.write(json.dumps(result, ensure_ascii=False, default=str) + "\n")
+        return
+    for line in lines:
+        out.print(line, markup=False)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    out.print(table)
+
+
+def notice(line: str) -> None:
+    """A remark beside the result, on standard error."""
+    err.print(line, markup=False)
+
+
+class Steps(Protocol):
+    """What long work tells its watcher: the step it begins, and how far it is."""
+
+    def begin(self, title: str, total: int | None = None) -> None: ...
+    def advance_to(self, done: int) -> None: ...
+
+
+class _Silent:
+    def begin(self, title: str, total: int | None = None) -> None:
+        pass
+
+    def advance_to(self, done: int) -> None:
+        pass
+
+
+class _Bars:
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task: TaskID | None = None
+
+    def begin(self, title: str, total: int | None = None) -> None:
+        if self._task is not None:
+            self._progress.update(self._task, visible=False)
+        self._task = self._progress.add_task(title, total=total)
+
+    def advance_to(self, done: int) -> None:
+        if self._task is not None:
+            self._progress.update(self._task, completed=done)
+
+
+@contextmanager
+def progress_bars(*, quiet: bool) -> Iterator[Steps]:
+    """Bars with the time left on a terminal; nothing where nobody watches (cron, --json, a pipe)."""
+    if quiet or not err.is_terminal:
+        yield _Silent()
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(say("剩余", "left")),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err, transient=True) as progress:
+        yield _Bars(progress)

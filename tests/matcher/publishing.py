@@ -1,0 +1,80 @@
+"""A province's home for the publisher's tests, and the program that a refresh is killed in.
+
+Run as a program it does one refresh: ``publishing.py HOME SOURCE [STEP]`` and kills itself with SIGKILL as
+soon as it reaches the named step.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+from keys.clock import SettableClock
+from keys.keystore import KeyStore
+from keys.wrap import FileKek, create_kek_file
+from matcher.province.ledger import Ledger
+from matcher.province.publisher import DatasetPlan, Observer, Outcome, Publisher
+from psi.edition import LabelSchema
+from psi.identifiers import check_character
+
+DATASET, EPOCH = "base", "2026"
+PLAN = DatasetPlan(DATASET, EPOCH, bucket=16)
+HEADER = "证件号码,家庭编号,家庭人数,行政区划,是否扩中家庭,非扩中原因标签"
+
+
+def number(person: int) -> str:
+    body = f"3399001980{person // 900 % 12 + 1:02d}{person % 28 + 1:02d}{person % 1000:03d}"
+    return body + check_character(body)
+
+
+def write_list(path: Path, people: dict[int, int], division: str = "330922") -> Path:
+    """A base list of made-up people: person -> household size."""
+    rows = [f"{number(person)},H{person},{size},{division},是," for person, size in people.items()]
+    path.write_text("\n".join([HEADER, *rows]) + "\n", "utf-8")
+    return path
+
+
+def create_home(home: Path) -> None:
+    clock = SettableClock()
+    home.mkdir(mode=0o700)
+    create_kek_file(home / "kek")
+    keystore = KeyStore(home, FileKek(home / "kek"), clock=clock, actor="test")
+    keystore.create_identity("演示省", "province")
+    keystore.create_epoch(DATASET, EPOCH, not_before=clock.now(), not_after=clock.now() + timedelta(days=400))
+    keystore.activate_epoch(DATASET, EPOCH)
+    ledger = Ledger.open(home, clock)
+    ledger.register_dataset(DATASET, title="基础名单库", label_schema=LabelSchema().model_dump(by_alias=True))
+    ledger.set_current_epoch(DATASET, EPOCH)
+    ledger.close()
+    keystore.close()
+
+
+def open_publisher(home: Path) -> Publisher:
+    clock = SettableClock()
+    keystore = KeyStore(home, FileKek(home / "kek"), clock=clock, actor="test")
+    return Publisher(home, keystore, Ledger.open(home, clock), clock)
+
+
+class KillAt(Observer):
+    """Dies at a step; with ``step=None`` lists the steps on standard output instead."""
+
+    def __init__(self, step: str | None) -> None:
+        self._step = step
+
+    def step(self, name: str, total: int | None = None) -> None:
+        if self._step is None:
+            print(name, flush=True)  # noqa: T201
+        elif name == self._step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def refresh(home: Path, source: Path, observer: Observer) -> Outcome:
+    outcome, _ = open_publisher(home).refresh(PLAN, source, observer=observer)
+    return outcome
+
+
+if __name__ == "__main__":
+    refresh(Path(sys.argv[1]), Path(sys.argv[2]), KillAt(sys.argv[3] if len(sys.argv) > 3 else None))
