@@ -27,6 +27,7 @@ from psi.errors import MingceError
 
 log = structlog.get_logger("mingce.api")
 UNKNOWN = "unknown"
+_PROVES_NOTHING = frozenset({"replayed", "clock_skew"})  # anyone can send again what a party signed once
 
 
 class BrokenOff(Exception):
@@ -47,12 +48,13 @@ class Refusals:
 
     def record(self, party: Party | None, route: str, code: str) -> None:
         """Raises DatabaseBusy, StoreUnavailable."""
-        if party is not None:
+        if party is not None and code not in _PROVES_NOTHING:
             self._ledger.record_refusal(actor=party.fingerprint, subject=route, code=code)
             return
         omitted = self._take_turn()
         if omitted is not None:
-            self._ledger.record_refusal(actor=UNKNOWN, subject=route, code=code, omitted_before=omitted)
+            actor = UNKNOWN if party is None else party.fingerprint
+            self._ledger.record_refusal(actor=actor, subject=route, code=code, omitted_before=omitted)
 
     def _take_turn(self) -> int | None:
         """How many were left out since the last row, or None if this one is left out too."""
@@ -82,7 +84,7 @@ class ProblemBoundary:
             await self._app(scope, receive, send)
             return
         scope.setdefault("state", {})
-        exchange = _Exchange(receive, send)
+        exchange = _Exchange(scope, receive, send)
         request_id = self._new_request_id()
         started_s = time.perf_counter()
         try:
@@ -113,8 +115,6 @@ class ProblemBoundary:
         self, scope: Scope, exchange: _Exchange, problem: Problem, request_id: str, *, lingering: bool
     ) -> None:
         response = problem.response(request_id)
-        if not exchange.body_complete and scope["method"] not in ("GET", "HEAD"):
-            response.headers["Connection"] = "close"
         if not (lingering and exchange.body_begun):
             await response(scope, exchange.receive, exchange.send)
             return
@@ -140,13 +140,16 @@ class ProblemBoundary:
 
 
 class _Exchange:
-    """One request and its answer, watched: how far its body was read, which status it got."""
+    """One request and its answer, watched: how far its body was read, which status it got.
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    An answer that comes before the end of the body closes the connection: nobody waits for the rest.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
         self.body_begun = False
-        self.body_complete = False
+        self.body_complete = not any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
         self.status = 0
 
     async def receive(self) -> Message:
@@ -159,6 +162,8 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            if not self.body_complete:
+                message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
         await self._send(message)
 
 

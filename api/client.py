@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import ssl
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import httpx
 
+from api.refusals import refusal
 from api.retry import ProvinceUnavailable, Retrier, RetryPolicy, TryLater
 from api.wire import (
     ANSWER_TYPE,
@@ -32,6 +33,7 @@ from api.wire import (
     EvaluateAnswer,
     EvaluateRequest,
     decode_answer,
+    encode_answer,
     encode_request,
     idempotency_header,
 )
@@ -44,17 +46,9 @@ from matcher.bank.editions import PinnedKeyMismatch
 from psi.errors import InputError, MingceError
 from psi.transcript import BatchDigests, digest_batch
 
-T = TypeVar("T")
-
 MAX_PROBLEM_BYTES = 64 * 1024
 SLOWEST_BYTES_PER_S = 64 * 1024  # an answer slower than this counts as stalled
-CHUNK_BYTES = 64 * 1024
-KEY_FINGERPRINT = slice(12, 44)  # where an evaluate answer names its key
-RETRYABLE_STATUS = {408, 429, 502, 503, 504}
-RETRYABLE_PROBLEM = {
-    "in_flight",  # the same request is still being worked on
-    "replayed",  # a gateway sent our request twice; the next attempt has a new nonce
-}
+KEY_AT = 12  # where an evaluate answer names its key (protocol.md section 5)
 
 
 class InsecureUrl(InputError):
@@ -67,52 +61,6 @@ class TlsUntrusted(MingceError):
     """The server's certificate does not verify against the configured authorities."""
 
     code = "tls_untrusted"
-
-
-class ProvinceRefused(MingceError):
-    """The province refused for good. Params: status and problem, its machine-readable code."""
-
-    code = "province_refused"
-
-
-class SignatureRefused(ProvinceRefused):
-    """The province does not know this bank's key, or a gateway altered the signed parts of the request."""
-
-    code = "signature_refused"
-
-
-class ClockRefused(ProvinceRefused):
-    """This machine's clock is more than five minutes from the province's."""
-
-    code = "clock_refused"
-
-
-class AccessRefused(ProvinceRefused):
-    """The dataset is not granted to this bank (or does not exist)."""
-
-    code = "access_refused"
-
-
-class BudgetExhausted(ProvinceRefused):
-    """The bank's budget of elements in this epoch does not cover the batch; it was not charged."""
-
-    code = "budget_exhausted"
-
-
-class EpochRefused(ProvinceRefused):
-    """The epoch is not served (any more) under the pinned key; the next run asks which one is. Params: fingerprint."""
-
-    code = "epoch_refused"
-
-
-_REFUSALS: Mapping[str, type[ProvinceRefused]] = {
-    "bad_signature": SignatureRefused,
-    "clock_skew": ClockRefused,
-    "not_granted": AccessRefused,
-    "not_found": AccessRefused,
-    "budget_exhausted": BudgetExhausted,
-    "key_epoch": EpochRefused,
-}
 
 
 @dataclass(frozen=True)
@@ -214,11 +162,7 @@ class ProvinceClient:
                 return self._read_all(response, limit)
 
         answer = self._retrier.call(attempt)
-        found = answer[KEY_FINGERPRINT]
-        if found != request.fingerprint and len(found) == len(request.fingerprint):
-            raise PinnedKeyMismatch(
-                "the answer names another key than the pinned one", pinned=request.fingerprint.hex(), found=found.hex()
-            )
+        _refuse_other_key(answer, request)
         return Evaluated(decode_answer(answer, request), digest_batch(body, answer))
 
     def fetch_rest(self, path: str, etag: str, target: Path, total_bytes: int) -> None:
@@ -301,17 +245,11 @@ class ProvinceClient:
             raise TryLater(type(error).__name__) from None
 
     def _refusal(self, response: httpx.Response) -> Exception:
-        """The exception that a problem document (RFC 9457) stands for."""
         try:
-            document = json.loads(self._read_all(response, MAX_PROBLEM_BYTES))
-        except (AnswerInvalid, ValueError, RecursionError):
-            document = {}
-        problem, fingerprint = _text(document, "code") or "unknown", _text(document, "fingerprint")
-        if response.status_code in RETRYABLE_STATUS or problem in RETRYABLE_PROBLEM:
-            return TryLater(problem, self._retry_after_s(response.headers.get("Retry-After")))
-        params = {"fingerprint": fingerprint} if fingerprint else {}
-        refusal = _REFUSALS.get(problem, ProvinceRefused)
-        return refusal("the province refused the request", status=response.status_code, problem=problem, **params)
+            content = self._read_all(response, MAX_PROBLEM_BYTES)
+        except AnswerInvalid:
+            content = b""
+        return refusal(response.status_code, content, self._retry_after_s(response.headers.get("Retry-After")))
 
     def _retry_after_s(self, value: str | None) -> float | None:
         """RFC 9110 section 10.2.3: seconds, or a date."""
@@ -331,7 +269,7 @@ class ProvinceClient:
         """The raw body, refused as soon as it is longer than ``limit`` or unreasonably slow."""
         deadline = time.monotonic() + self._timeout_s + limit / SLOWEST_BYTES_PER_S
         received = 0
-        for chunk in response.iter_raw(CHUNK_BYTES):
+        for chunk in response.iter_raw():
             received += len(chunk)
             if received > limit:
                 raise AnswerInvalid("the answer is longer than it may be", limit=limit)
@@ -340,12 +278,17 @@ class ProvinceClient:
             yield chunk
 
 
-def _text(document: Any, member: str) -> str | None:
-    """A short string of a stranger's JSON document, fit to be shown."""
-    value = document.get(member) if isinstance(document, dict) else None
-    return value if isinstance(value, str) and re.fullmatch(r"[a-z0-9_]{1,64}", value) else None
+def _refuse_other_key(answer: bytes, request: EvaluateRequest) -> None:
+    """Raise PinnedKeyMismatch if this is an answer to our request but names another key: then both are told."""
+    header = encode_answer(request, b"", b"")
+    key = slice(KEY_AT, KEY_AT + len(request.fingerprint))
+    if answer[:KEY_AT] == header[:KEY_AT] and len(answer) >= HEADER_BYTES and answer[key] != header[key]:
+        raise PinnedKeyMismatch(
+            "the answer names another key than the pinned one", pinned=header[key].hex(), found=answer[key].hex()
+        )
 
 
+@cache  # reading the system's authorities takes 50 ms
 def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)

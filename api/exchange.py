@@ -48,10 +48,10 @@ OPEN_CONNECTIONS = 16
 POLL_S = 0.1
 
 
-class ExchangeNotAsked(MingceError):
+class ExchangeExpired(MingceError):
     """The session's time was up before the peer had asked and fetched its answer."""
 
-    code = "exchange_not_asked"
+    code = "exchange_expired"
 
 
 class ExchangeSession:
@@ -147,7 +147,7 @@ def serve_exchange(
 ) -> None:
     """Serve until the answer was fetched (and ``linger_s`` passed, for a peer who lost it) or the time is up.
 
-    Raises ExchangeNotAsked, or what the peer's request raised in Responder.respond.
+    Raises ExchangeExpired, or what the peer's request raised in Responder.respond.
     """
 
     config = uvicorn.Config(
@@ -164,7 +164,7 @@ def serve_exchange(
     if session.error is not None:
         raise session.error
     if not session.ended.is_set():
-        raise ExchangeNotAsked("nobody asked and fetched in time", time_limit_s=time_limit_s)
+        raise ExchangeExpired("nobody asked and fetched in time", time_limit_s=time_limit_s)
 
 
 async def _serve(

@@ -25,7 +25,7 @@ from api.limits import Limits
 from api.problems import BodyTimeout, Busy
 from api.wire import MAX_REQUEST_BYTES, TooLarge
 from keys.clock import Clock
-from keys.httpsig import WINDOW_S, BadSignature, content_digest, verify_request
+from keys.httpsig import WINDOW_S, BadSignature, ClockSkew, content_digest, verify_request
 from keys.identity import PublicIdentity
 from matcher.province.ledger import Ledger
 from matcher.province.records import NotGranted, Party
@@ -85,28 +85,31 @@ class SignatureGate:
 
     def _authenticate(self, scope: Scope, headers: list[tuple[str, str]]) -> Party:
         """Who signed. Raises BadSignature, ClockSkew, Replayed; NotGranted for a suspended party."""
-        found: dict[str, Party] = {}
+        found: list[Party] = []
 
         def find_identity(fingerprint: str) -> PublicIdentity | None:
             party = self._ledger.find_party_by_fingerprint(fingerprint)
             if party is None:
                 return None
-            found[fingerprint] = party
+            found.append(party)
             return party.identity
 
-        verified = verify_request(
-            method=scope["method"],
-            path=scope["raw_path"].decode("latin-1"),
-            query=scope["query_string"].decode("latin-1"),
-            headers=headers,
-            body_digest=_declared_digest(headers),
-            find_identity=find_identity,
-            now=self._clock.now(),
-        )
-        party = found[verified.identity.fingerprint]
+        try:
+            verified = verify_request(
+                method=scope["method"],
+                path=scope["raw_path"].decode("latin-1"),
+                query=scope["query_string"].decode("latin-1"),
+                headers=headers,
+                body_digest=_declared_digest(headers),
+                find_identity=find_identity,
+                now=self._clock.now(),
+            )
+        except ClockSkew:  # signed by that party, only not now
+            scope["state"]["party"] = found[0]
+            raise
+        party = scope["state"]["party"] = found[0]
         expires_at = verified.created_at + timedelta(seconds=WINDOW_S)
         self._ledger.use_nonce(party.fingerprint, verified.nonce, expires_at=expires_at)
-        scope["state"]["party"] = party
         if party.state != "active":
             raise NotGranted("the party is suspended")
         return party

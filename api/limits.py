@@ -9,6 +9,7 @@ from dataclasses import dataclass
 class Limits:
     """The defaults suit one province host; tests set smaller ones.
 
+    ``head_deadline_s``: from the connection, or the last answer on it, to the end of a request's head.
     ``body_deadline_s``: from the request's head to the last byte of its body.
     ``open_requests``: requests at once, downloads included. ``evaluations``: batches taken on
     at once, waiting ones included (at most 4 MiB each); ``evaluations_per_party``: how many of
@@ -17,6 +18,7 @@ class Limits:
     ``unknown_refusals_per_minute``: audit rows that callers who prove nothing can cause.
     """
 
+    head_deadline_s: float = 30.0
     body_deadline_s: float = 30.0
     open_requests: int = 256
     evaluations: int = 32

@@ -11,6 +11,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from api.client import Evaluated, ProvinceClient
 from api.wire import AnswerInvalid, EvaluateRequest
 from keys.files import fsync_file, fsync_folder
@@ -25,12 +27,18 @@ from matcher.slices import check_slice_file, open_slice
 from matcher.tables import CustomerList
 from psi.columns import fixed
 from psi.edition import Manifest, SliceEntry, SliceInvalid
-from psi.errors import BadElement, BadScalar, InputError, MingceError, VerificationError
+from psi.errors import BadElement, InputError, MingceError, VerificationError
 from psi.identifiers import ITEM_BYTES
 from psi.oprf import MODE_VOPRF, BlindedBatch
 
 IN_FLIGHT = 2
 RUN_ID_BYTES = 16
+
+
+class StorageFailed(MingceError):
+    """A slice cannot be written or read: the disk is full or failing. The last good edition stays."""
+
+    code = "storage_failed"
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,28 @@ def run_match(
         return store.runs.get(run.run_id)
 
 
+def preview_match(
+    job: MatchJob, customers: CustomerList, *, store: BankStore, client: ProvinceClient, province: PublicIdentity
+) -> dict[str, object]:
+    """What :func:`run_match` would do, without doing it: epoch, edition, customers, how many of them are new,
+    the elements that would be charged (padding and pending batches included), and what the budget has left.
+
+    Raises like run_match, but leaves no alarm.
+    """
+    epoch = job.epoch or client.get_current_epoch(job.dataset)
+    edition = store.editions.verify(client.get_manifest(job.dataset, epoch), province, job.dataset, epoch)
+    new = len(_new_items(customers, store, job.dataset, epoch))
+    pending = store.batches.list_pending(job.dataset, epoch)
+    return {
+        "epoch": epoch,
+        "edition": edition.manifest.edition,
+        "customers": len(customers),
+        "new": new,
+        "elements": sum(size.padded for size in batch_sizes(new)) + sum(batch.padded for batch in pending),
+        "remaining": client.get_budget(job.dataset, epoch)["remaining"],
+    }
+
+
 class _Match:
     """The steps of :func:`run_match`, in order."""
 
@@ -121,10 +151,12 @@ class _Match:
         epoch = self._job.epoch or self._client.get_current_epoch(dataset)
         envelope = self._client.get_manifest(dataset, epoch)
         edition = self._store.editions.accept(envelope, province, dataset, epoch)
+        self._observe(Progress("manifest", 1, 1))
         entries = self._entries(edition.manifest)
         for number, entry in enumerate(entries):
             self._observe(Progress("slices", number, len(entries)))
             self._fetch_slice(edition.manifest, entry)
+        self._observe(Progress("slices", len(entries), len(entries)))
         self._store.editions.adopt(edition, entries)
         self._store.remove_unused_slices()
         return edition
@@ -148,8 +180,7 @@ class _Match:
     def plan(self, run: Run) -> None:
         """Store batches for the customers that no batch of this epoch holds yet."""
         self._observe(Progress("plan", 0, len(self._customers)))
-        distinct = fixed(self._customers.items, ITEM_BYTES).unique()
-        new = new_items(distinct, self._store.batches.load_items(run.dataset, run.epoch))
+        new = _new_items(self._customers, self._store, run.dataset, run.epoch)
         self._store.batches.add(run, new, batch_sizes(len(new)))
 
     def evaluate_pending(self, manifest: Manifest) -> tuple[int, int]:
@@ -206,7 +237,13 @@ class _Match:
         return [manifest.get_slice(division) for division in self._job.divisions]
 
     def _fetch_slice(self, manifest: Manifest, entry: SliceEntry) -> None:
-        """Have the slice's file, whole and checked. What a break left of it is gone on with."""
+        """Have the slice's file, whole and checked. What a break left of it is gone on with. Raises StorageFailed."""
+        try:
+            self._fetch_slice_file(manifest, entry)
+        except OSError as error:
+            raise StorageFailed(f"a slice cannot be stored: {error.strerror}", division=entry.division) from error
+
+    def _fetch_slice_file(self, manifest: Manifest, entry: SliceEntry) -> None:
         target = self._store.slice_path(entry)
         if target.exists():
             try:
@@ -227,7 +264,7 @@ class _Match:
             part.unlink(missing_ok=True)
             if not resumed:
                 raise
-            self._fetch_slice(manifest, entry)  # the beginning may be what a crash spoiled: once more from zero
+            self._fetch_slice_file(manifest, entry)  # the beginning may be what a crash spoiled: once more from zero
             return
         fsync_file(part)
         part.rename(target)
@@ -240,6 +277,12 @@ class _Match:
         items = self._store.batches.get_items(batch)
         seed = self._store.runs.get_seed(batch.run_id)
         return pool.submit(_ask, self._client, manifest, batch, items, seed)
+
+
+def _new_items(customers: CustomerList, store: BankStore, dataset: str, epoch: str) -> pa.FixedSizeBinaryArray:
+    """The distinct items of a list that stand in no batch of the epoch yet."""
+    distinct = fixed(customers.items, ITEM_BYTES).unique()
+    return new_items(distinct, store.batches.load_items(dataset, epoch))
 
 
 def _ask(
@@ -256,6 +299,6 @@ def _ask(
     answer = evaluated.answer
     try:
         outputs = blinded.finalize(answer.evaluated_elements, answer.proof, bytes.fromhex(manifest.public_key))
-    except (BadElement, BadScalar) as error:
-        raise AnswerInvalid("the answer holds a bad element or proof", problem=error.code, **error.params) from None
+    except BadElement as error:
+        raise AnswerInvalid("the answer holds a bad element", **error.params) from None
     return outputs, evaluated

@@ -7,6 +7,7 @@ SignatureGate (who sent it, whole and in time), and the routes in api/routes.py.
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,8 +24,10 @@ from api.boundary import ProblemBoundary, Refusals
 from api.evaluations import EpochKeys, Evaluations
 from api.gate import SignatureGate
 from api.limits import Limits
+from api.logs import configure_logging
 from api.metrics import Metrics
 from api.routes import Services, open_router, router
+from api.slowheads import protocol_with_deadline
 from keys.clock import Clock
 from keys.keystore import KeyStore
 from matcher.province.editions import EditionFolders
@@ -75,12 +78,12 @@ def create_province_app(
     return app
 
 
-def make_server(app: FastAPI) -> uvicorn.Server:
+def make_server(app: FastAPI, *, head_deadline_s: float = Limits.head_deadline_s) -> uvicorn.Server:
     """A server that says nothing about itself and keeps no log of what was sent."""
     return uvicorn.Server(
         uvicorn.Config(
             app,
-            http="h11",
+            http=protocol_with_deadline(head_deadline_s),
             ws="none",
             access_log=False,
             log_config=None,
@@ -112,11 +115,12 @@ def serve_province(
     workers: int = 2,
     on_listening: Callable[[int], None] = lambda port: None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM, then let running requests finish.
+    """Serve until SIGINT or SIGTERM, then let running requests finish; log to standard error.
 
     ``workers`` is how many batches are worked on at once. ``port`` 0 picks a free one;
     ``on_listening`` hears the port once connections are taken.
     """
+    configure_logging(sys.stderr)
     app = create_province_app(home, keystore, ledger, clock, limits=Limits(evaluation_threads=workers))
     with listen(host, port) as listener:
         on_listening(listener.getsockname()[1])

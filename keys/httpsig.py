@@ -136,9 +136,9 @@ def verify_request(
     if identity is None or identity.fingerprint != claim.keyid:
         raise BadSignature("unknown key")
     _check_signature(_Request(method, _signed_url(path, query), fields), identity)
-    skew_s = int(now.timestamp()) - claim.created
+    skew_s = now.timestamp() - claim.created
     if abs(skew_s) > window_s:
-        raise ClockSkew("the request's time is outside the window", seconds=skew_s)
+        raise ClockSkew("the request's time is outside the window", seconds=round(skew_s))
     return VerifiedRequest(identity, claim.nonce, datetime.fromtimestamp(claim.created, UTC))
 
 

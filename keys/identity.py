@@ -69,9 +69,7 @@ class PublicIdentity:
         if not self.name.isprintable():  # also keeps out the marks that reorder or hide text
             raise IdentityInvalid("a name has printable characters only")
         # libsodium's check refuses what RFC 8032 leaves open: non-canonical and small-order points.
-        if len(self.verify_key) != KEY_BYTES or not nacl.bindings.crypto_core_ed25519_is_valid_point(
-            self.verify_key
-        ):
+        if len(self.verify_key) != KEY_BYTES or not nacl.bindings.crypto_core_ed25519_is_valid_point(self.verify_key):
             raise IdentityInvalid("not an Ed25519 public key")
 
     def __repr__(self) -> str:

@@ -29,8 +29,8 @@ from keys.identity import Identity, IdentityKind, PublicIdentity
 from keys.keystore_schema import MIGRATIONS
 from keys.vault import KeyEvent, Vault, Wrapped
 from keys.wrap import KekProvider, KeyUnwrapFailed
-from psi._native import SecretKey
 from psi.errors import InputError, MingceError
+from psi.oprf import SecretKey
 
 FILE_NAME = "keys.sqlite"
 

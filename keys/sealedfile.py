@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 import nacl.bindings as sodium
 import nacl.exceptions
@@ -46,9 +45,7 @@ def write_sealed(path: Path, key: bytes, chunks: Iterable[bytes], context: bytes
     with atomic_writer(path) as stream:
         stream.write(_MAGIC + header)
         for plaintext, tag in _with_tags(_rechunk(chunks)):
-            stream.write(
-                sodium.crypto_secretstream_xchacha20poly1305_push(state, plaintext, _associated(context), tag)
-            )
+            stream.write(sodium.crypto_secretstream_xchacha20poly1305_push(state, plaintext, _associated(context), tag))
 
 
 def read_sealed(path: Path, key: bytes, context: bytes) -> Iterator[bytes]:
@@ -66,15 +63,13 @@ def read_sealed(path: Path, key: bytes, context: bytes) -> Iterator[bytes]:
         state = sodium.crypto_secretstream_xchacha20poly1305_state()
         sodium.crypto_secretstream_xchacha20poly1305_init_pull(state, header, key)
         tag = _MESSAGE
-        for sealed, expected_tag in _with_tags(_sealed_chunks(stream)):
+        while sealed := stream.read(_SEALED_BYTES):
+            if tag == _FINAL:
+                raise SealedFileInvalid("the sealed file goes on after its end", file=path.name)
             try:
-                plaintext, tag = sodium.crypto_secretstream_xchacha20poly1305_pull(
-                    state, sealed, _associated(context)
-                )
+                plaintext, tag = sodium.crypto_secretstream_xchacha20poly1305_pull(state, sealed, _associated(context))
             except nacl.exceptions.CryptoError:
                 raise SealedFileInvalid("a chunk does not open", file=path.name) from None
-            if tag != expected_tag:
-                raise SealedFileInvalid("the sealed file is cut or extended", file=path.name)
             yield plaintext
         if tag != _FINAL:
             raise SealedFileInvalid("the sealed file is cut", file=path.name)
@@ -94,11 +89,6 @@ def _rechunk(pieces: Iterable[bytes]) -> Iterator[bytes]:
                 yield bytes(buffer[:CHUNK_BYTES])
                 del buffer[:CHUNK_BYTES]
     yield bytes(buffer)
-
-
-def _sealed_chunks(stream: BinaryIO) -> Iterator[bytes]:
-    while sealed := stream.read(_SEALED_BYTES):
-        yield sealed
 
 
 def _with_tags(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:

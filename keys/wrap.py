@@ -125,7 +125,7 @@ class FileKek(_RawKek):
 
     def _read(self) -> bytes:
         try:
-            with self.path.open("rb") as stream:
+            with open(self.path, "rb", opener=_open_at_once) as stream:
                 mode = os.fstat(stream.fileno()).st_mode
                 content = stream.read(KEK_BYTES * 2 + 3)
         except OSError as error:
@@ -252,6 +252,11 @@ def create_kek_file(path: Path) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     fsync_folder(path.parent)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """For ``open``: a named pipe without a writer is opened too, and then refused, instead of waited for."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _parse_hex(content: bytes) -> bytes | None:

@@ -10,6 +10,7 @@ from sqlite_utils import Database
 
 from keys.clock import Clock, format_time
 from keys.database import write_transaction
+from matcher.rows import fetch_first, fetch_records
 from psi.errors import InputError, MingceError
 
 ALARM_TABLE = """
@@ -68,7 +69,7 @@ class Alarms:
 
     def list_all(self) -> list[Alarm]:
         """The oldest first."""
-        rows = self._database.query("SELECT * FROM alarm ORDER BY alarm_id")
+        rows = fetch_records(self._database, "SELECT * FROM alarm ORDER BY alarm_id")
         return [Alarm(**{**row, "params": json.loads(row["params"])}) for row in rows]
 
     def list_waiting(self) -> list[Alarm]:
@@ -78,7 +79,7 @@ class Alarms:
     def acknowledge(self, alarm_id: int, operator: str) -> None:
         """A person has seen it; again it changes nothing. Raises AlarmNotFound."""
         with write_transaction(self._database):
-            if self._database.execute("SELECT 1 FROM alarm WHERE alarm_id = ?", [alarm_id]).fetchone() is None:
+            if fetch_first(self._database, "SELECT 1 FROM alarm WHERE alarm_id = ?", [alarm_id]) is None:
                 raise AlarmNotFound("no alarm has this number", alarm=alarm_id)
             self._database.execute(
                 "UPDATE alarm SET acknowledged_at = ?, acknowledged_by = ?"

@@ -77,11 +77,11 @@ class ColumnMapping:
             places.setdefault(_fold(header), []).append(place)
         located = {}
         for name, field in self.fields.items():
-            header = next((header for header in field.headers if _fold(header) in places), None)
-            if header is not None:
-                found = places[_fold(header)]
+            known = [header for header in field.headers if _fold(header) in places]
+            if known:
+                found = places[_fold(known[0])]
                 if len(found) > 1:
-                    raise ColumnAmbiguous("a header stands twice", field=name, header=header)
+                    raise ColumnAmbiguous("a header stands twice", field=name, header=known[0])
                 located[name] = found[0]
             elif field.required:
                 shown = [header[:20] for header in headers[:_SHOWN_HEADERS]]

@@ -21,7 +21,7 @@ from matcher.columns import CUSTOMER_COLUMNS, ColumnMapping
 from matcher.rejects import Reject
 from matcher.tables.batch import DEFAULT_BATCH_ROWS
 from matcher.tables.checks import Columns, check_customer
-from matcher.tables.lists import _read_list
+from matcher.tables.lists import read_list
 from psi.columns import data_of, fixed
 from psi.errors import InputError
 from psi.identifiers import ITEM_BYTES
@@ -31,9 +31,12 @@ SESSION_PATTERN = re.compile(r"[0-9a-f]{32}")
 EXCHANGE_COLUMNS = ColumnMapping(
     {"number": CUSTOMER_COLUMNS.fields["number"], "name": replace(CUSTOMER_COLUMNS.fields["name"], required=False)}
 )
-_SCHEMA = pa.schema(
-    [pa.field("row", pa.int64()), pa.field("item", pa.binary(ITEM_BYTES)), pa.field("name", pa.string())]
-)
+_FIELDS: list[pa.Field[Any]] = [
+    pa.field("row", pa.int64()),
+    pa.field("item", pa.binary(ITEM_BYTES)),
+    pa.field("name", pa.string()),
+]
+_SCHEMA = pa.schema(_FIELDS)
 
 
 class ExchangeUnknown(InputError):
@@ -74,7 +77,7 @@ class PendingExchange:
 
 def read_exchange_list(path: Path) -> ExchangeList:
     """Read the numbers (and names, if there are any) of a CSV, XLSX or Parquet file. Raises as read_table does."""
-    read = _read_list(path, EXCHANGE_COLUMNS, _check, "first", DEFAULT_BATCH_ROWS)
+    read = read_list(path, EXCHANGE_COLUMNS, _check, "first", DEFAULT_BATCH_ROWS)
     names = read.columns.get("name", pa.nulls(len(read), pa.string()))
     return ExchangeList(pa.table([read.rows, fixed(read.items, ITEM_BYTES), names], schema=_SCHEMA), read.rejects)
 

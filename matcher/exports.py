@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,6 +23,7 @@ from keys.files import atomic_writer, building_path, make_folder
 from psi.errors import InputError
 
 Format = Literal["xlsx", "csv", "parquet"]
+Column: TypeAlias = Any  # a chunked Arrow array of strings
 
 SHEET_ROWS = 1_000_000  # of data; a sheet of Excel ends at 1,048,576
 MAX_CELL_CHARACTERS = 32_767  # Excel's limit; the writer would drop a longer one without a word
@@ -42,7 +43,11 @@ class CellTooLong(InputError):
 
 
 def write_export(
-    path: Path, columns: Mapping[str, pa.Array[Any] | pa.ChunkedArray[Any]], *, format: Format, id_columns: Collection[str] = ()
+    path: Path,
+    columns: Mapping[str, pa.Array[Any] | pa.ChunkedArray[Any]],
+    *,
+    format: Format,
+    id_columns: Collection[str] = (),
 ) -> None:
     """Write columns of equal length under their names; nulls become empty cells.
 
@@ -67,7 +72,7 @@ def _write_csv(stream: BinaryIO, table: pa.Table, id_columns: Collection[str]) -
     pyarrow.csv.write_csv(pa.table(columns, names=header), stream)
 
 
-def _neutralise(column: pa.ChunkedArray[Any], id_prefix: str | None) -> pa.ChunkedArray[Any]:
+def _neutralise(column: Column, id_prefix: str | None) -> Column:
     column = pc.fill_null(column, "")
     safe = pc.if_else(pc.match_substring_regex(column, _ACTIVE), _prefixed("'", column), column)
     if id_prefix is None:
@@ -75,8 +80,8 @@ def _neutralise(column: pa.ChunkedArray[Any], id_prefix: str | None) -> pa.Chunk
     return pc.if_else(pc.match_substring_regex(column, _ID_NUMBER), _prefixed(id_prefix, column), safe)
 
 
-def _prefixed(prefix: str, column: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
-    return pc.binary_join_element_wise(prefix, column, "")
+def _prefixed(prefix: str, column: Column) -> Column:
+    return pc.binary_join_element_wise(pa.scalar(prefix), column, pa.scalar(""))
 
 
 def _write_xlsx(stream: BinaryIO, scratch: Path, table: pa.Table, id_columns: Collection[str]) -> None:
@@ -116,4 +121,3 @@ def _write_sheet(workbook: xlsxwriter.Workbook, table: pa.Table, id_columns: Col
 def _display_width(text: str | None) -> int:
     """A Chinese character is as wide as two digits."""
     return sum(1 if character.isascii() else 2 for character in text or "")
-

@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from keys.clock import Clock, format_time
 from keys.envelope import claimed_signer, open_envelope, sign_envelope
 from keys.files import write_atomic
 from keys.identity import Identity, PublicIdentity
 from matcher.bank.editions import LABEL_FIELDS
 from matcher.bank.runs import Run
+from matcher.bank.store import BankStore
 from psi.edition import RECEIPT_BYTES, Division, Hex32, Moment, Name, pack_labels
 from psi.errors import InputError, VerificationError
 from psi.identifiers import ITEM_BYTES
@@ -107,7 +108,7 @@ def write_handover(
 ) -> HandoverHeader:
     """Write the matched rows among ``records``, a finished run's screening records, for ``bureau``.
 
-    The file appears whole or not at all.
+    The file appears whole or not at all. Raises InputError if it cannot be written there.
     """
     payload, rows = _encode_payload(records)
     header = HandoverHeader(
@@ -127,8 +128,30 @@ def write_handover(
         legal_basis=run.legal_basis,
     )
     envelope = sign_envelope(identity, PAYLOAD_TYPE, header.model_dump_json().encode())
-    write_atomic(path, _MAGIC + bureau.seal(_LENGTH.pack(len(envelope)) + envelope + payload))
+    try:
+        write_atomic(path, _MAGIC + bureau.seal(_LENGTH.pack(len(envelope)) + envelope + payload))
+    except OSError as error:
+        raise InputError(f"the file cannot be written: {error.strerror}", file=path.name) from None
     return header
+
+
+def write_run_handover(
+    path: Path, store: BankStore, run: Run, identity: Identity, bureau: PublicIdentity, clock: Clock
+) -> int:
+    """Hand a finished run of the bank's store over and record its release; returns how many rows were written.
+
+    Raises RunStateInvalid.
+    """
+    header = write_handover(
+        path,
+        identity=identity,
+        bureau=bureau,
+        run=run,
+        created_at=format_time(clock.now()),
+        records=store.iterate_records(run.run_id, matched_only=True),
+    )
+    store.runs.release(run.run_id, run.operator, f"hand-over to {bureau.name}, {bureau.fingerprint}")
+    return header.rows
 
 
 def read_handover(path: Path, *, identity: Identity, trusted_banks: Iterable[PublicIdentity]) -> Handover:

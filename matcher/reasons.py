@@ -76,7 +76,7 @@ def for_bank_column(column: pa.Array[Any] | pa.ChunkedArray[Any]) -> pa.Array[An
     """:func:`for_bank` over a column of codes joined by ``,`` (the form of a :class:`BaseList`)."""
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
-    encoded = column.dictionary_encode()
+    encoded: Any = column.dictionary_encode()
     shown = [",".join(for_bank(filter(None, codes.split(",")))) for codes in encoded.dictionary.to_pylist()]
     return pa.array(shown, pa.string()).take(encoded.indices)
 

@@ -1,4 +1,4 @@
-"""Rows that cannot be used: each is named with its place, a reason and a masked number, and none is skipped silently."""
+"""Rows that cannot be used: each is named with its place, a reason and a masked number; none is skipped silently."""
 
 from __future__ import annotations
 
@@ -20,17 +20,24 @@ ROW_REASONS: dict[str, tuple[str, str]] = {
     "bad_date": ("证件号码中的出生日期不存在", "a birth date that does not exist"),
     "bad_check": ("证件号码校验码不符", "the check character does not hold"),
     "spreadsheet_damaged": ("证件号码被表格软件当作数字损坏", "the number was damaged by a spreadsheet"),
-    "review_centenarian": ("15 位号码属百岁老人特殊编码，需人工核对", "a centenarian's 15-digit number: review by hand"),
+    "review_centenarian": (
+        "15 位号码属百岁老人特殊编码，需人工核对",
+        "a centenarian's 15-digit number: review by hand",
+    ),
     "review_permit": ("居住证或外国人永久居留证，需人工核对", "a residence permit: review by hand"),
     "ragged_row": ("单元格数与表头不一致", "more or fewer cells than the header"),
     "control_character": ("单元格含有控制字符", "a control character in a cell"),
     "duplicate": ("证件号码重复", "the number stands in another row too"),
     "duplicate_differs": ("证件号码重复且内容不一致", "the number stands in another row with other content"),
-    "bad_household_no": ("家庭编号为空或超过 20 字节", "household number empty or over 20 bytes"),
+    "bad_household_no": (
+        "家庭编号为空、超过 20 字节或被表格软件损坏",
+        "household number empty, over 20 bytes or damaged by a spreadsheet",
+    ),
     "bad_household_size": ("家庭人数不是 1 至 99", "household size not 1 to 99"),
     "bad_division": ("行政区划不是 6、9 或 12 位数字", "division not 6, 9 or 12 digits"),
     "bad_expanding": ("是否扩中家庭无法识别", "expanding neither yes nor no"),
     "bad_reasons": ("非扩中原因标签无法识别", "unknown reason label"),
+    "too_many_reasons": ("非扩中原因标签超过 6 个", "more than 6 reason labels"),
     "contradiction": ("扩中家庭不应有非扩中原因", "an expanding household with a reason against it"),
 }
 

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pyarrow as pa
-import pyarrow.compute
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from psi import _native
+from psi.columns import Column, data_of, fixed, pc, required_schema
 from psi.errors import InputError, VerificationError
 from psi.identifiers import NORMALISER
 from psi.suites import RISTRETTO255_SHA512
 
-FORMAT = "mingce-edition/1"
+FORMAT: Literal["mingce-edition/1"] = "mingce-edition/1"
 PAYLOAD_TYPE = "application/vnd.mingce.manifest+json"
 SLICE_MEDIA_TYPE = "application/vnd.apache.arrow.file"
 TAG_BYTES = 16
@@ -28,12 +28,15 @@ RECEIPT_BYTES = 16
 SEAL_OVERHEAD = RECEIPT_BYTES + 16  # the receipt, and the tag of ChaCha20-Poly1305
 DEFAULT_LABEL_WIDTH = 64
 DEFAULT_BUCKET = 1_024
-RECEIPT_SCHEME = "hmac-sha512/16"
+RECEIPT_SCHEME: Literal["hmac-sha512/16"] = "hmac-sha512/16"
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9._-]{1,63}$")]
 Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Division = Annotated[str, Field(pattern=r"^[0-9]{6}$")]
 Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+
+
+Data = bytes | pa.Buffer
 
 
 class ManifestInvalid(VerificationError):
@@ -142,21 +145,20 @@ class Slice:
 
 
 def slice_schema(label_width: int) -> pa.Schema:
-    return pa.schema(
-        [
-            pa.field("tag", pa.binary(TAG_BYTES), nullable=False),
-            pa.field("version", pa.uint32(), nullable=False),
-            pa.field("sealed_label", pa.binary(label_width + SEAL_OVERHEAD), nullable=False),
-        ]
-    )
+    columns: dict[str, pa.DataType] = {
+        "tag": pa.binary(TAG_BYTES),
+        "version": pa.uint32(),
+        "sealed_label": pa.binary(label_width + SEAL_OVERHEAD),
+    }
+    return required_schema(columns)
 
 
-def sorted_slice(tags: bytes, versions: bytes, sealed_labels: bytes, label_width: int) -> Slice:
+def sorted_slice(tags: Data, versions: Data, sealed_labels: Data, label_width: int) -> Slice:
     """Order rows by tag. Raises InputError if two rows share one (the same item twice)."""
     order = _native.sort_order(tags, TAG_BYTES)
     tags = _native.take_rows(tags, TAG_BYTES, order)
-    column = pa.FixedSizeBinaryArray.from_buffers(pa.binary(TAG_BYTES), len(tags) // TAG_BYTES, [None, pa.py_buffer(tags)])
-    if pa.compute.any(pa.compute.equal(column[1:], column[:-1])).as_py():
+    column = fixed(tags, TAG_BYTES)
+    if pc.any(pc.equal(column[1:], column[:-1])).as_py():
         raise InputError("two rows of a slice share one tag")
     return Slice(
         len(column),
@@ -190,8 +192,7 @@ def parse_slice(content: pa.Buffer, label_width: int) -> Slice:
         raise SliceInvalid(f"not an Arrow file: {type(error).__name__}") from None
     if any(column.null_count or column.offset for column in batch.columns):
         raise SliceInvalid("a slice has a null")
-    tags, versions, sealed = (column.buffers()[1] for column in batch.columns)
-    return Slice(batch.num_rows, tags, versions, sealed)
+    return Slice(batch.num_rows, *(data_of(column) for column in batch.columns))
 
 
 @dataclass(frozen=True)
@@ -239,12 +240,12 @@ def find_labels(slices: Sequence[Slice], outputs: bytes, manifest: Manifest) -> 
     return Matches(positions, [taken[p][0] for p in positions], bytes(versions), labels, receipts)
 
 
-def pack_labels(columns: Sequence[pa.Array], label_width: int) -> bytes:
+def pack_labels(columns: Sequence[Column], label_width: int) -> bytes:
     """Labels (n*label_width bytes) from string columns, one for each field of the schema, all of one length."""
     return _native.pack_labels([string_buffers(column) for column in columns], label_width)
 
 
-def unpack_labels(labels: bytes, schema: LabelSchema) -> dict[str, pa.Array]:
+def unpack_labels(labels: bytes, schema: LabelSchema) -> dict[str, Column]:
     """String columns from labels: the inverse of :func:`pack_labels`."""
     parts = _native.unpack_labels(labels, schema.width, len(schema.fields))
     rows = len(labels) // schema.width
@@ -254,13 +255,14 @@ def unpack_labels(labels: bytes, schema: LabelSchema) -> dict[str, pa.Array]:
     }
 
 
-def string_buffers(column: pa.Array | pa.ChunkedArray) -> tuple[pa.Buffer, pa.Buffer]:
+def string_buffers(column: Column | pa.ChunkedArray[Any]) -> tuple[pa.Buffer, pa.Buffer]:
     """A string column without nulls as (int32 offsets starting at 0, UTF-8 data)."""
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
-    if column.null_count:
+    whole: Column = column if isinstance(column, pa.Array) else pa.concat_arrays(column.chunks)
+    if whole.null_count:
         raise InputError("a label column has an empty cell")
-    if column.offset:
-        column = pa.concat_arrays([column, pa.array([], column.type)])  # a copy that starts at offset 0
-    _, offsets, data = column.buffers()
-    return offsets.slice(0, 4 * (len(column) + 1)), data if data is not None else pa.py_buffer(b"")
+    if whole.offset:
+        whole = pa.concat_arrays([whole, whole[:0]])  # a copy that starts at offset 0
+    _, offsets, data = whole.buffers()
+    if offsets is None:
+        return pa.py_buffer(bytes(4)), pa.py_buffer(b"")
+    return offsets.slice(0, 4 * (len(whole) + 1)), data or pa.py_buffer(b"")

@@ -13,27 +13,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from psi import _native
-from psi.columns import data_of, find_positions, fixed, sorted_positions, uint32
+from psi.columns import Column, data_of, find_positions, fixed, pc, required_schema, sorted_positions, uint32
 from psi.edition import TAG_BYTES, LabelSchema, Slice, sorted_slice
 from psi.errors import InputError, MingceError
 
 ITEM_BYTES = 18
 REFERENCE_BYTES = 16
 
-STATE_SCHEMA = pa.schema(
-    [
-        pa.field("ref", pa.binary(REFERENCE_BYTES), nullable=False),
-        pa.field("digest", pa.binary(REFERENCE_BYTES), nullable=False),
-        pa.field("version", pa.uint32(), nullable=False),
-        pa.field("slice", pa.uint32(), nullable=False),
-        pa.field("tag", pa.binary(TAG_BYTES), nullable=False),
-        pa.field("live", pa.bool_(), nullable=False),
-    ]
+STATE_SCHEMA = required_schema(
+    {
+        "ref": pa.binary(REFERENCE_BYTES),
+        "digest": pa.binary(REFERENCE_BYTES),
+        "version": pa.uint32(),
+        "slice": pa.uint32(),
+        "tag": pa.binary(TAG_BYTES),
+        "live": pa.bool_(),
+    }
 )
 
 Progress = Callable[[int], object] | None
@@ -51,7 +51,7 @@ class BaseRows:
 
     items: bytes
     labels: bytes
-    slices: pa.UInt32Array
+    slices: Column
 
     def __len__(self) -> int:
         return len(self.slices)
@@ -71,11 +71,11 @@ class EncodingKeys:
 class Comparison:
     """A base list against the remembered rows. All columns follow the base list's order."""
 
-    references: pa.FixedSizeBinaryArray
-    digests: pa.FixedSizeBinaryArray
-    old_rows: pa.Int64Array  # the remembered row of each item, or null
-    unchanged: pa.BooleanArray
-    versions: pa.UInt32Array
+    references: Column
+    digests: Column
+    old_rows: Column  # the remembered row of each item, or null
+    unchanged: Column
+    versions: Column
     added: int
     changed: int
     removed: int
@@ -88,9 +88,10 @@ class Comparison:
     def is_same(self) -> bool:
         return not (self.added or self.changed or self.removed)
 
-    def to_encode(self) -> pa.UInt32Array:
+    def to_encode(self) -> Column:
         """Positions in the base list of the rows that need the key."""
-        return pc.indices_nonzero(pc.invert(self.unchanged)).cast(pa.uint32())
+        positions: Column = pc.indices_nonzero(pc.invert(self.unchanged)).cast(pa.uint32())
+        return positions
 
 
 def empty_state() -> pa.Table:
@@ -132,12 +133,14 @@ def encode_changed(
     epoch: str,
     threads: int = 0,
     progress: Progress = None,
-) -> tuple[pa.FixedSizeBinaryArray, pa.FixedSizeBinaryArray]:
+) -> tuple[Column, Column]:
     """Tags and sealed labels of ``comparison.to_encode()``, in that order."""
     chosen = comparison.to_encode()
     order = data_of(chosen)
     divisions = sorted(keys.receipt_keys)
-    index = pc.index_in(rows.slices.take(chosen), pa.array(divisions, pa.uint32())).cast(pa.uint16()) if divisions else None
+    index = (
+        pc.index_in(rows.slices.take(chosen), pa.array(divisions, pa.uint32())).cast(pa.uint16()) if divisions else None
+    )
     if index is not None and index.null_count:
         raise InputError("a row's division has no receipt key")
     tags, sealed = _native.encode_rows(
@@ -157,17 +160,16 @@ def encode_changed(
     return fixed(tags, TAG_BYTES), fixed(sealed, label.sealed_width)
 
 
-def all_tags(state: pa.Table, comparison: Comparison, new_tags: pa.FixedSizeBinaryArray) -> pa.FixedSizeBinaryArray:
+def all_tags(state: pa.Table, comparison: Comparison, new_tags: Column) -> Column:
     """The tag of every base row: a remembered one, or the one just made."""
     old = state["tag"].take(comparison.old_rows).combine_chunks()
     place = pc.subtract(pc.cumulative_sum(pc.invert(comparison.unchanged).cast(pa.int64())), 1)
     place = pc.if_else(comparison.unchanged, pa.scalar(None, pa.int64()), place)
-    return pc.if_else(comparison.unchanged, old, new_tags.take(place))
+    tags: Column = pc.if_else(comparison.unchanged, old, new_tags.take(place))
+    return tags
 
 
-def next_state(
-    state: pa.Table, comparison: Comparison, rows: BaseRows, tags: pa.FixedSizeBinaryArray
-) -> pa.Table:
+def next_state(state: pa.Table, comparison: Comparison, rows: BaseRows, tags: Column) -> pa.Table:
     """What to remember after this edition, ordered by ref: the base rows, and those that left (not live)."""
     present = pa.table(
         [
@@ -194,8 +196,8 @@ def build_slices(
     state: pa.Table,
     comparison: Comparison,
     rows: BaseRows,
-    tags: pa.FixedSizeBinaryArray,
-    new_sealed: pa.FixedSizeBinaryArray,
+    tags: Column,
+    new_sealed: Column,
     old_slices: Mapping[int, Slice],
     label: LabelSchema,
     *,
@@ -225,14 +227,16 @@ def build_slices(
         ]
         missing = -sum(len(part[0]) for part in parts) % bucket
         parts.append(_dummies(old, state, division, missing, label, random_bytes))
-        columns = [data_of(pa.concat_arrays(list(column))) for column in zip(*parts, strict=True)]
-        yield division, sorted_slice(*columns, label.width)
+        tag_data, version_data, sealed_data = (
+            data_of(pa.concat_arrays(list(column))) for column in zip(*parts, strict=True)
+        )
+        yield division, sorted_slice(tag_data, version_data, sealed_data, label.width)
 
 
-Part = tuple[pa.FixedSizeBinaryArray, pa.UInt32Array, pa.FixedSizeBinaryArray]
+Part = tuple[Column, Column, Column]
 
 
-def _carried(old: Slice | None, tags: pa.FixedSizeBinaryArray, versions: pa.UInt32Array, label: LabelSchema) -> Part:
+def _carried(old: Slice | None, tags: Column, versions: Column, label: LabelSchema) -> Part:
     """Unchanged rows with their sealed labels as they were published."""
     if not len(tags):
         return tags, versions, fixed(b"", label.sealed_width)
@@ -267,7 +271,7 @@ def _dummies(
     return tags, uint32((1).to_bytes(4, "little") * wanted), sealed
 
 
-def _row_digests(rows: BaseRows, key: bytes, label: LabelSchema) -> pa.FixedSizeBinaryArray:
+def _row_digests(rows: BaseRows, key: bytes, label: LabelSchema) -> Column:
     # A receipt is exactly a keyed digest of (item, label); here it stays inside the sender's own store.
     digests = _native.receipts(
         key, rows.items, ITEM_BYTES, bytes(4 * len(rows)), rows.labels, label.width, dataset="-", epoch="-"
@@ -275,5 +279,5 @@ def _row_digests(rows: BaseRows, key: bytes, label: LabelSchema) -> pa.FixedSize
     return fixed(digests, REFERENCE_BYTES)
 
 
-def _count(mask: pa.Array | pa.ChunkedArray) -> int:
+def _count(mask: Column | pa.ChunkedArray[Any]) -> int:
     return int(pc.sum(mask.cast(pa.int64())).as_py() or 0)

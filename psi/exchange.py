@@ -121,8 +121,8 @@ class Requester:
 
     def intersect(self, setup: bytes, response: bytes) -> Intersection:
         """Read the responder's two messages. Raises ExchangePeerMessage, ExchangeWorkerDied."""
-        _check_length(response, self.count)
-        _check_length(setup, self._limits.max_items)
+        check_length(response, self.count)
+        check_length(setup, self._limits.max_items)
         elements = self.count + count_elements(setup)
         encoded, false_matches = _run_step(
             "intersect",
@@ -168,7 +168,7 @@ class Responder:
 
         Raises ExchangePeerMessage, ExchangeWorkerDied.
         """
-        _check_length(request, self.max_requested)
+        check_length(request, self.max_requested)
         elements = count_elements(request) + 1
         (response,) = _run_step(
             "respond",
@@ -193,6 +193,12 @@ def message_bytes(elements: int) -> int:
 def count_elements(message: bytes) -> int:
     """How many elements a request, a response or a RAW set-up message of this length holds."""
     return len(message) // ELEMENT_BYTES
+
+
+def check_length(message: bytes, elements: int) -> None:
+    """Raises ExchangePeerMessage if a message is longer than ``elements`` elements make it."""
+    if len(message) > message_bytes(elements):
+        raise ExchangePeerMessage(PEER_REASONS["too_large"], reason="too_large")
 
 
 def encode_integer(value: int) -> bytes:
@@ -224,11 +230,6 @@ def _count_items(items: bytes, limits: Limits) -> int:
     if count > limits.max_items:
         raise InputError("more items than an exchange may hold", items=count, limit=limits.max_items)
     return count
-
-
-def _check_length(message: bytes, elements: int) -> None:
-    if len(message) > message_bytes(elements):
-        raise ExchangePeerMessage(PEER_REASONS["too_large"], reason="too_large")
 
 
 def _run_step(step: str, *arguments: bytes, elements: int, max_reply: int, limits: Limits) -> list[bytes]:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from psi import _native
 from psi.columns import data_of, fixed
 
-NORMALISER = "gb11643/1"
+NORMALISER: Literal["gb11643/1"] = "gb11643/1"
 ITEM_BYTES = 18
 
 _FIRST_REFUSED = 16

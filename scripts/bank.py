@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, cast, get_args
+from typing import Annotated
 
 import typer
 
@@ -12,7 +12,7 @@ from api.matching import MatchJob, Progress, preview_match, run_match
 from keys.clock import SystemClock
 from matcher.bank.runs import Run, Warrant
 from matcher.bank.screening_list import ID_COLUMN, screening_columns
-from matcher.bank.store import SECRET_NAME, BankStore
+from matcher.bank.store import STORE_SECRET, BankStore
 from matcher.columns import CUSTOMER_COLUMNS
 from matcher.exports import Format, write_export
 from matcher.handover import write_run_handover
@@ -22,7 +22,7 @@ from scripts import templates
 from scripts.home import ConfigOption, DryRunOption, Home, JsonOption, actor, create_home, open_home, read_identity
 from scripts.language import say
 from scripts.messages import Refused
-from scripts.output import Steps, notice, print_result, print_table, progress_bars
+from scripts.output import Steps, format_of, notice, print_result, print_table, progress_bars
 
 app = typer.Typer(no_args_is_help=True, help="农商银行：匹配客户、导出初筛名单。 Match customers, export, hand over.")
 
@@ -58,11 +58,13 @@ def init(
         [
             say(f"已建立：{home.path}", f"Created: {home.path}"),
             say(f"本机身份指纹：{fingerprint}", f"Identity fingerprint: {fingerprint}"),
-            say("下一步：把 identity.json 交给省财政厅登记，并取得 province.identity.json。",
-                "Next: give identity.json to the province, and get its province.identity.json."),
+            say(
+                "下一步：把 identity.json 交给省财政厅登记，并取得 province.identity.json。",
+                "Next: give identity.json to the province, and get its province.identity.json.",
+            ),
         ],
         as_json=json_,
-    )  # fmt: skip
+    )
 
 
 @app.command()
@@ -120,7 +122,7 @@ def export(
     store = _store(home)
     chosen = _completed_run(store, run)
     columns = screening_columns(store, chosen, unmatched=unmatched)
-    write_export(out, columns, format=_format(out), id_columns=(ID_COLUMN,))
+    write_export(out, columns, format=format_of(out, Format), id_columns=(ID_COLUMN,))
     rows = len(columns[ID_COLUMN])
     print_result(
         {"file": str(out), "run": chosen.run_id, "rows": rows},
@@ -133,7 +135,9 @@ def export(
 def handover(
     out: Annotated[Path, typer.Argument(help="the sealed file for the bureau (.mch)")],
     run: RunOption = None,
-    bureau: Annotated[Path | None, typer.Option(help="the bureau's identity.json; else the `handover.bureau` setting")] = None,
+    bureau: Annotated[
+        Path | None, typer.Option(help="the bureau's identity.json; else the `handover.bureau` setting")
+    ] = None,
     config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -144,17 +148,23 @@ def handover(
     home = open_home(config, "bank")
     target = bureau or (home.settings.handover.bureau and home.resolve(home.settings.handover.bureau))
     if target is None:
-        raise Refused("没有指定财政局；用 --bureau 或设置 handover.bureau", "No bureau; use --bureau or set handover.bureau")
+        raise Refused(
+            "没有指定财政局；用 --bureau 或设置 handover.bureau", "No bureau; use --bureau or set handover.bureau"
+        )
     recipient = read_identity(target)
     store = _store(home)
     chosen = _completed_run(store, run)
     rows = write_run_handover(out, store, chosen, home.open_keys().get_identity(), recipient, home.clock)
     print_result(
         {"file": str(out), "run": chosen.run_id, "rows": rows, "bureau": recipient.fingerprint},
-        [say(f"移交文件 {rows:,} 行 → {out}，只有 {recipient.name} 能打开。",
-             f"Hand-over, {rows:,} rows → {out}; only {recipient.name} can open it.")],
+        [
+            say(
+                f"移交文件 {rows:,} 行 → {out}，只有 {recipient.name} 能打开。",
+                f"Hand-over, {rows:,} rows → {out}; only {recipient.name} can open it.",
+            )
+        ],
         as_json=json_,
-    )  # fmt: skip
+    )
 
 
 @app.command()
@@ -171,35 +181,48 @@ def status(config: ConfigOption = None, json_: JsonOption = False) -> None:
         "asked": found.asked,
         "runs": [vars(run) for run in found.runs],
     }
-    lines = [say(f"！警报 {alarm.alarm_id}（{alarm.at}）：{alarm.code} {alarm.detail}",
-                 f"! alarm {alarm.alarm_id} ({alarm.at}): {alarm.code} {alarm.detail}") for alarm in found.alarms]  # fmt: skip
+    lines = [
+        say(
+            f"！警报 {alarm.alarm_id}（{alarm.at}）：{alarm.code} {alarm.detail}",
+            f"! alarm {alarm.alarm_id} ({alarm.at}): {alarm.code} {alarm.detail}",
+        )
+        for alarm in found.alarms
+    ]
     lines += [f"{e['dataset']}/{e['epoch']} #{e['edition']}  {e['fingerprint'][:16]}…" for e in found.editions]
     print_result(result, lines or [say("没有警报。", "No alarm.")], as_json=json_)
     if found.runs and not json_:
         print_table(
             say("匹配记录", "Runs"),
-            [say("编号", "run"), say("时间", "at"), say("状态", "state"), say("客户", "customers"),
-             say("查询", "asked"), say("命中", "matched")],
+            [
+                say("编号", "run"),
+                say("时间", "at"),
+                say("状态", "state"),
+                say("客户", "customers"),
+                say("查询", "asked"),
+                say("命中", "matched"),
+            ],
             [[r.run_id[:8], r.created_at, r.state, r.customers, r.asked, r.matched] for r in found.runs[:10]],
-        )  # fmt: skip
+        )
     if found.is_red:
         raise typer.Exit(6)
 
 
 @app.command("acknowledge")
 def acknowledge(
-    alarm: Annotated[int, typer.Argument(help="the alarm's number")], config: ConfigOption = None, json_: JsonOption = False
+    alarm: Annotated[int, typer.Argument(help="the alarm's number")],
+    config: ConfigOption = None,
+    json_: JsonOption = False,
 ) -> None:
     """Note that a person has seen an alarm and dealt with it.
 
     Example: mingce bank acknowledge 3
     """
-    _store(open_home(config, "bank")).acknowledge_alarm(alarm, actor())
+    _store(open_home(config, "bank")).alarms.acknowledge(alarm, actor())
     print_result({"alarm": alarm}, [say(f"警报 {alarm} 已确认。", f"Alarm {alarm} acknowledged.")], as_json=json_)
 
 
 def _store(home: Home) -> BankStore:
-    return BankStore(home.path, home.open_keys().get_store_secret(SECRET_NAME), home.clock)
+    return BankStore(home.path, home.open_keys().get_store_secret(STORE_SECRET), home.clock)
 
 
 def _client(home: Home) -> ProvinceClient:
@@ -212,13 +235,6 @@ def _client(home: Home) -> ProvinceClient:
         allow_plain_http=link.allow_plain_http,
     )
     return ProvinceClient(connection, home.open_keys().get_identity(), home.clock)
-
-
-def _format(path: Path) -> Format:
-    suffix = path.suffix.lower().removeprefix(".")
-    if suffix not in get_args(Format):
-        raise Refused(f"{path.name} 须以 .xlsx、.csv 或 .parquet 结尾", f"{path.name} must end in .xlsx, .csv or .parquet")
-    return cast(Format, suffix)
 
 
 def _existing(path: Path) -> Path:
@@ -243,8 +259,12 @@ def _report_rejects(listed: CustomerList, path: Path | None) -> None:
         write_rejects(path, listed.rejects)
         notice(say(f"退回 {len(listed.rejects):,} 行 → {path}", f"{len(listed.rejects):,} rows refused → {path}"))
     else:
-        notice(say(f"退回 {len(listed.rejects):,} 行，用 --rejects 文件名 导出明细。",
-                   f"{len(listed.rejects):,} rows refused; list them with --rejects FILE."))  # fmt: skip
+        notice(
+            say(
+                f"退回 {len(listed.rejects):,} 行，用 --rejects 文件名 导出明细。",
+                f"{len(listed.rejects):,} rows refused; list them with --rejects FILE.",
+            )
+        )
 
 
 def _bar_observer(steps: Steps):  # type: ignore[no-untyped-def]
@@ -263,18 +283,26 @@ def _bar_observer(steps: Steps):  # type: ignore[no-untyped-def]
 def _print_preview(preview: dict[str, object], as_json: bool) -> None:
     line = say(
         "演练：{customers:,} 个客户，其中 {new:,} 个本期未查询；将发送 {elements:,} 个元素，额度剩余 {remaining:,}",
-        "dry run: {customers:,} customers, {new:,} not asked in this epoch; would send {elements:,} elements, {remaining:,} left in the budget",
+        "dry run: {customers:,} customers, {new:,} not asked in this epoch; "
+        "would send {elements:,} elements, {remaining:,} left in the budget",
     )
     print_result({**preview, "dry_run": True}, [line.format(**preview)], as_json=as_json)
 
 
 def _print_run(run: Run, listed: CustomerList, *, as_json: bool) -> None:
     result = {**vars(run), "rejected": len(listed.rejects)}
+    refused = len(listed.rejects)
     lines = [
-        say(f"匹配完成：{run.dataset} {run.epoch} 期第 {run.edition} 版",
-            f"Matched: {run.dataset} epoch {run.epoch} edition {run.edition}"),
-        say(f"客户 {run.customers:,}，本次查询 {run.asked:,}（含填充计费 {run.charged:,}），命中 {run.matched:,}，退回 {len(listed.rejects):,}",
-            f"{run.customers:,} customers, {run.asked:,} asked now ({run.charged:,} charged with padding), {run.matched:,} matched, {len(listed.rejects):,} refused"),
+        say(
+            f"匹配完成：{run.dataset} {run.epoch} 期第 {run.edition} 版",
+            f"Matched: {run.dataset} epoch {run.epoch} edition {run.edition}",
+        ),
+        say(
+            f"客户 {run.customers:,}，本次查询 {run.asked:,}（含填充计费 {run.charged:,}），"
+            f"命中 {run.matched:,}，退回 {refused:,}",
+            f"{run.customers:,} customers, {run.asked:,} asked now ({run.charged:,} charged with padding), "
+            f"{run.matched:,} matched, {refused:,} refused",
+        ),
         say("下一步：mingce bank export 初筛名单.xlsx", "Next: mingce bank export list.xlsx"),
-    ]  # fmt: skip
+    ]
     print_result(result, lines, as_json=as_json)

@@ -88,10 +88,14 @@ def import_receipt_keys(
     _store(home).add_receipt_keys(keys)
     print_result(
         {"dataset": keys.dataset, "epoch": keys.epoch, "divisions": sorted(keys.keys)},
-        [say(f"已保存 {keys.dataset} {keys.epoch} 期的凭据密钥：{'、'.join(sorted(keys.keys))}",
-             f"Stored the receipt keys of {keys.dataset} {keys.epoch}: {', '.join(sorted(keys.keys))}")],
+        [
+            say(
+                f"已保存 {keys.dataset} {keys.epoch} 期的凭据密钥：{'、'.join(sorted(keys.keys))}",
+                f"Stored the receipt keys of {keys.dataset} {keys.epoch}: {', '.join(sorted(keys.keys))}",
+            )
+        ],
         as_json=json_,
-    )  # fmt: skip
+    )
 
 
 @app.command("import")
@@ -117,12 +121,16 @@ def import_(
         lines = [say("此文件已导入过，未作改动。", "This file was imported before; nothing changed.")]
     else:
         word = say("演练：", "dry run: ") if dry_run else ""
-        lines = [word + say(
-            f"来自 {handover.bank.name}：{done.rows:,} 行，接收 {done.accepted:,}，拒收 {refused:,}；新增候选 {done.new_candidates:,} 人、"
-            f"{done.new_households:,} 户，冲突 {done.conflicts:,}",
-            f"From {handover.bank.name}: {done.rows:,} rows, {done.accepted:,} accepted, {refused:,} refused; "
-            f"{done.new_candidates:,} new candidates in {done.new_households:,} new households, {done.conflicts:,} conflicts",
-        )]  # fmt: skip
+        lines = [
+            word
+            + say(
+                f"来自 {handover.bank.name}：{done.rows:,} 行，接收 {done.accepted:,}，拒收 {refused:,}；"
+                f"新增候选 {done.new_candidates:,} 人、{done.new_households:,} 户，冲突 {done.conflicts:,}",
+                f"From {handover.bank.name}: {done.rows:,} rows, {done.accepted:,} accepted, {refused:,} refused; "
+                f"{done.new_candidates:,} new candidates in {done.new_households:,} new households, "
+                f"{done.conflicts:,} conflicts",
+            )
+        ]
     print_result(result, lines, as_json=json_)
     if refused:
         raise typer.Exit(6)
@@ -153,23 +161,38 @@ def list_(
         ],
     }
     line = say(
-        f"共 {counts['household']:,} 户、{counts['candidate']:,} 人；冲突 {counts['conflict']:,}，警报 {counts['waiting_alarms']:,}",
-        f"{counts['household']:,} households, {counts['candidate']:,} people; {counts['conflict']:,} conflicts, {counts['waiting_alarms']:,} alarms",
+        f"共 {counts['household']:,} 户、{counts['candidate']:,} 人；"
+        f"冲突 {counts['conflict']:,}，警报 {counts['waiting_alarms']:,}",
+        f"{counts['household']:,} households, {counts['candidate']:,} people; "
+        f"{counts['conflict']:,} conflicts, {counts['waiting_alarms']:,} alarms",
     )
     print_result(result, [line], as_json=json_)
     if not json_:
         rows = [
-            [household.household_no, household.division, household.household_size, household.members_found,
-             say("是", "yes") if household.expanding == "1" else say("否", "no"), household.reasons,
-             "  ".join(f"{c.name} {c.item}" for c in store.iterate_candidates(household.household_id))]
+            [
+                household.household_no,
+                household.division,
+                household.household_size,
+                household.members_found,
+                say("是", "yes") if household.expanding == "1" else say("否", "no"),
+                household.reasons,
+                "  ".join(f"{c.name} {c.item}" for c in store.iterate_candidates(household.household_id)),
+            ]
             for household in households
-        ]  # fmt: skip
+        ]
         print_table(
             say("候选家庭", "Candidates"),
-            [say("家庭编号", "household"), say("行政区划", "division"), say("家庭人数", "size"), say("已匹配", "found"),
-             say("是否扩中家庭", "expanding"), say("非扩中原因标签", "reasons"), say("成员", "members")],
+            [
+                say("家庭编号", "household"),
+                say("行政区划", "division"),
+                say("家庭人数", "size"),
+                say("已匹配", "found"),
+                say("是否扩中家庭", "expanding"),
+                say("非扩中原因标签", "reasons"),
+                say("成员", "members"),
+            ],
             rows,
-        )  # fmt: skip
+        )
 
 
 @app.command()

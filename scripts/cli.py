@@ -4,36 +4,55 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any, Protocol, runtime_checkable
 
-import click
 import typer
+from typer.core import TyperGroup
 
 from psi.errors import MingceError
-from scripts import bank, bench, bureau, demo, exchange, generate, keys, province
 from scripts.language import say, set_language
 from scripts.messages import exit_code, explain
 from scripts.output import err
 
+COMMANDS = ("province", "bank", "bureau", "keys", "exchange", "generate", "bench", "demo")
+
+
+class _CommandsOnDemand(TyperGroup):
+    """Imports a party's commands only when they are asked for: loading all would take a second each time."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        command = typer.main.get_command(import_module(f"scripts.{cmd_name}").app)
+        command.name = cmd_name
+        return command
+
+
 app = typer.Typer(
     name="mingce",
+    cls=_CommandsOnDemand,
     help="名册: privacy-preserving list matching. 隐私计算名单匹配。",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.add_typer(province.app, name="province")
-app.add_typer(bank.app, name="bank")
-app.add_typer(bureau.app, name="bureau")
-app.add_typer(keys.app, name="keys")
-app.add_typer(exchange.app, name="exchange")
-app.add_typer(generate.app, name="generate")
-app.command("bench")(bench.bench)
-app.command("demo")(demo.demo)
 
 INTERRUPTED = 130
+
+
+@runtime_checkable
+class UsageError(Protocol):
+    """Typer's errors of usage, by what they can do: it does not export their base class."""
+
+    exit_code: int
+
+    def show(self) -> None: ...
 
 
 def _print_version(value: bool) -> None:
@@ -60,15 +79,17 @@ def main() -> None:
     set_language()
     try:
         code = app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         err.print(say("已中断；再次运行会从断点继续。", "Interrupted; run it again to go on from there."))
         code = INTERRUPTED
     except MingceError as error:
         report(error)
         code = exit_code(error)
+    except Exception as error:
+        if not isinstance(error, UsageError):
+            raise
+        error.show()
+        code = error.exit_code
     sys.exit(code or 0)
 
 
@@ -76,7 +97,9 @@ def report(error: MingceError) -> None:
     """One error for a person, or as JSON where the command was asked for JSON."""
     what, hint = explain(error)
     if "--json" in sys.argv:
-        document = {"error": {"code": error.code, "message": what, "next": hint, "detail": error.detail, **error.params}}
+        document = {
+            "error": {"code": error.code, "message": what, "next": hint, "detail": error.detail, **error.params}
+        }
         sys.stdout.write(json.dumps(document, ensure_ascii=False, default=str) + "\n")
         return
     err.print(f"[bold red]{say('错误', 'Error')}[/] {error.code}: ", end="")

@@ -2,45 +2,52 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 import secrets
-import socket
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated
 
 import typer
 
 from api.exchange import ExchangeSession, serve_exchange
 from api.exchange_client import fetch_answer
 from api.exchange_message import (
-    MAX_OVERHEAD,
     SESSION_BYTES,
     ExchangeMessage,
     claimed_session,
-    decode_answer,
     decode_request,
     encode_message,
     message_digest,
 )
 from keys.files import make_folder, write_atomic
-from keys.identity import PublicIdentity
 from matcher.exchange import (
-    STORE_SECRET,
-    ExchangeList,
     PendingExchange,
-    common_columns,
     forget_pending,
     load_pending,
-    read_exchange_list,
     save_pending,
 )
-from matcher.exports import write_export
-from matcher.rejects import write_rejects
-from psi.errors import InputError
-from psi.exchange import DEFAULT_LIMITS, Intersection, Requester, Responder, count_elements, message_bytes
-from scripts.home import ConfigOption, DryRunOption, Home, JsonOption, open_any_home, read_identity
+from psi.exchange import (
+    DEFAULT_LIMITS,
+    Requester,
+    Responder,
+    check_length,
+    count_elements,
+)
+from scripts.exchange_steps import (
+    MAX_FILE_BYTES,
+    dry_run_mark,
+    listen,
+    needed,
+    open_answer,
+    raw_session,
+    read_bounded,
+    read_list,
+    result_format,
+    session_of,
+    state_secret,
+    working,
+    write_result,
+)
+from scripts.home import ConfigOption, DryRunOption, JsonOption, open_any_home, read_identity
 from scripts.language import say
 from scripts.output import notice, print_result
 
@@ -49,7 +56,6 @@ app = typer.Typer(
 )
 
 REQUEST_FILE, SETUP_FILE, RESPONSE_FILE = "request.pb", "setup.pb", "response.pb"
-MAX_FILE_BYTES = MAX_OVERHEAD + 2 * message_bytes(DEFAULT_LIMITS.max_items)
 
 _FILE = {"exists": True, "dir_okay": False, "readable": True}
 ListArgument = Annotated[Path, typer.Argument(help="the list of ID numbers: CSV, XLSX or Parquet", **_FILE)]
@@ -85,21 +91,22 @@ def request(
     Example: mingce exchange request 名单.xlsx --to bureau.identity.json --out 请求.mcx
     """
     home = open_any_home(config)
-    listed = _read_list(numbers, rejects)
-    peer = None if raw is not None else _peer(to, "--to")
+    listed = read_list(numbers, rejects)
+    peer = None if raw is not None else read_identity(needed(to, "--to"))
     session = ""
     if not dry_run:
-        requester, asked = Requester.create(listed.items)
+        with working("加密本方号码", "encrypt own numbers", quiet=json_):
+            requester, asked = Requester.create(listed.items)
         out = make_folder(raw) / REQUEST_FILE if raw is not None else out
         if peer is None:
-            session, encoded = _raw_session(asked), asked
+            session, encoded = raw_session(asked), asked
         else:
             session = secrets.token_hex(SESSION_BYTES)
             message = ExchangeMessage("request", session, "", (asked,))
             encoded = encode_message(message, home.open_keys().get_identity(), peer, home.clock.now())
         document = "" if peer is None else peer.to_json().decode()
         pending = PendingExchange(session, requester.expose_key(), message_digest(encoded), document, listed.table)
-        save_pending(home.path, _secret(home), pending)  # before the request: no answer without a state
+        save_pending(home.path, state_secret(home), pending)  # before the request: no answer without a state
         write_atomic(out, encoded)
     result = {
         "file": str(out),
@@ -109,7 +116,7 @@ def request(
         "dry_run": dry_run,
     }
     line = say(f"请求含 {len(listed):,} 个号码 → {out}", f"A request for {len(listed):,} numbers → {out}")
-    print_result(result, [_dry(dry_run) + line], as_json=json_)
+    print_result(result, [dry_run_mark(dry_run) + line], as_json=json_)
 
 
 @app.command()
@@ -134,16 +141,18 @@ def respond(
     home = open_any_home(config)
     session, digest = "", ""
     if raw is not None:
-        asked = _read_bounded(raw / REQUEST_FILE)
+        asked = read_bounded(raw / REQUEST_FILE)
     else:
-        peer = _peer(from_, "--from")
-        encoded = _read_bounded(_needed(request, "REQUEST"))
+        peer = read_identity(needed(from_, "--from"))
+        encoded = read_bounded(needed(request, "REQUEST"))
         message = decode_request(encoded, sender=peer, recipient=home.open_keys().get_public_identity())
         session, digest, (asked,) = message.session, message_digest(encoded), message.parts
-    listed = _read_list(numbers, rejects)
+    check_length(asked, limit)
+    listed = read_list(numbers, rejects)
     if not dry_run:
-        responder = Responder(listed.items, max_requested=limit)
-        parts = (responder.setup, responder.respond(asked))
+        with working("加密双方号码", "encrypt both sides' numbers", quiet=json_):
+            responder = Responder(listed.items, max_requested=limit)
+            parts = (responder.setup, responder.respond(asked))
         if raw is not None:
             for name, part in zip((SETUP_FILE, RESPONSE_FILE), parts, strict=True):
                 write_atomic(raw / name, part)
@@ -160,7 +169,7 @@ def respond(
         f"对方询问 {requested:,} 个号码（上限 {limit:,}），本方名单 {len(listed):,} 个 → {target}",
         f"Asked for {requested:,} numbers (limit {limit:,}), own list {len(listed):,} → {target}",
     )
-    print_result(result, [_dry(dry_run) + line], as_json=json_)
+    print_result(result, [dry_run_mark(dry_run) + line], as_json=json_)
 
 
 @app.command()
@@ -175,18 +184,19 @@ def finish(
 
     Example: mingce exchange finish 答复.mcx --out 共有名单.xlsx
     """
-    _format(out)
+    result_format(out)
     home = open_any_home(config)
     if raw is not None:
-        asked = _read_bounded(raw / REQUEST_FILE)
-        pending = load_pending(home.path, _secret(home), _raw_session(asked))
-        setup, response = _read_bounded(raw / SETUP_FILE), _read_bounded(raw / RESPONSE_FILE)
+        asked = read_bounded(raw / REQUEST_FILE)
+        pending = load_pending(home.path, state_secret(home), raw_session(asked))
+        setup, response = read_bounded(raw / SETUP_FILE), read_bounded(raw / RESPONSE_FILE)
     else:
-        encoded = _read_bounded(_needed(answer, "ANSWER"))
-        pending = load_pending(home.path, _secret(home), claimed_session(encoded))
-        setup, response = _open_answer(home, pending, encoded)
-    requester = Requester(pending.key, len(pending.table))
-    _write_result(requester.intersect(setup, response), pending, out, as_json=json_)
+        encoded = read_bounded(needed(answer, "ANSWER"))
+        pending = load_pending(home.path, state_secret(home), claimed_session(encoded))
+        setup, response = open_answer(home, pending, encoded)
+    with working("比对", "compare", quiet=json_):
+        found = Requester(pending.key, len(pending.table)).intersect(setup, response)
+    write_result(found, pending, out, as_json=json_)
     forget_pending(home.path, pending.session)
 
 
@@ -213,10 +223,12 @@ def serve(
     """
     home = open_any_home(config)
     peer = read_identity(from_)
-    listed = _read_list(numbers, rejects)
+    listed = read_list(numbers, rejects)
     identity = home.open_keys().get_identity()
-    with socket.create_server((host, port)) as listener:
-        session = ExchangeSession(Responder(listed.items, max_requested=limit), identity, peer, home.clock)
+    with listen(host, port) as listener:
+        with working("加密本方号码", "encrypt own numbers", quiet=json_):
+            responder = Responder(listed.items, max_requested=limit)
+        session = ExchangeSession(responder, identity, peer, home.clock)
         url = f"http://{host}:{listener.getsockname()[1]}{session.path}"
         notice(say(f"会话地址：{url}", f"Session address: {url}"))
         serve_exchange(session, listener, time_limit_s=60 * minutes, linger_s=linger)
@@ -241,100 +253,19 @@ def fetch(
 
     Example: mingce exchange fetch 名单.xlsx http://10.1.2.3:8500/v1/exchange/… --to b.identity.json --out 共有.xlsx
     """
-    _format(out)
+    result_format(out)
     home = open_any_home(config)
     peer = read_identity(to)
-    listed = _read_list(numbers, rejects)
-    requester, asked = Requester.create(listed.items)
-    session = _session_of(url)
+    listed = read_list(numbers, rejects)
+    session = session_of(url)
+    with working("加密本方号码", "encrypt own numbers", quiet=json_):
+        requester, asked = Requester.create(listed.items)
     message = ExchangeMessage("request", session, "", (asked,))
     encoded = encode_message(message, home.open_keys().get_identity(), peer, home.clock.now())
     document = peer.to_json().decode()
     pending = PendingExchange(session, requester.expose_key(), message_digest(encoded), document, listed.table)
-    answer = fetch_answer(url, encoded, max_answer_bytes=MAX_FILE_BYTES, wait_s=60 * minutes, ca_file=ca_file)
-    setup, response = _open_answer(home, pending, answer)
-    _write_result(requester.intersect(setup, response), pending, out, as_json=json_)
-
-
-def _raw_session(asked: bytes) -> str:
-    """Bare messages carry no session: the request itself names it."""
-    return hashlib.sha256(asked).hexdigest()[: 2 * SESSION_BYTES]
-
-
-def _session_of(url: str) -> str:
-    session = url.rstrip("/").rpartition("/")[2]
-    if not re.fullmatch(r"[0-9a-f]{32}", session):
-        raise InputError("that is no session's address")
-    return session
-
-
-def _read_list(path: Path, rejects: Path | None) -> ExchangeList:
-    listed = read_exchange_list(path)
-    if listed.rejects:
-        count = len(listed.rejects)
-        notice(say(f"退回 {count:,} 行（--rejects 可列出）", f"{count:,} rows were refused (--rejects lists them)"))
-    if rejects is not None:
-        write_rejects(rejects, listed.rejects)
-    return listed
-
-
-def _open_answer(home: Home, pending: PendingExchange, encoded: bytes) -> Sequence[bytes]:
-    message = decode_answer(
-        encoded,
-        sender=PublicIdentity.from_json(pending.peer),
-        recipient=home.open_keys().get_public_identity(),
-        session=pending.session,
-        request_digest=pending.request_digest,
-    )
-    return message.parts
-
-
-def _write_result(found: Intersection, pending: PendingExchange, out: Path, *, as_json: bool) -> None:
-    columns = common_columns(pending.table, found.positions)
-    write_export(out, columns, format=_format(out), id_columns=("证件号码",))
-    asked, common = len(pending.table), len(found.positions)
-    result = {
-        "file": str(out), "session": pending.session, "numbers": asked, "common": common,
-        "expected_false_matches": found.expected_false_matches,
-    }  # fmt: skip
-    lines = [
-        say(f"共有 {common:,} 个（询问 {asked:,} 个）→ {out}", f"{common:,} in common (of {asked:,} asked) → {out}")
-    ]
-    print_result(result, lines, as_json=as_json)
-
-
-def _format(out: Path) -> Literal["xlsx", "csv", "parquet"]:
-    suffix = out.suffix.lower().lstrip(".")
-    if suffix not in ("xlsx", "csv", "parquet"):
-        raise typer.BadParameter("a name ending in .xlsx, .csv or .parquet", param_hint="--out")
-    return cast(Literal["xlsx", "csv", "parquet"], suffix)
-
-
-def _read_bounded(path: Path) -> bytes:
-    """A file from the other side, if it is no longer than any honest one."""
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(MAX_FILE_BYTES + 1)
-    except FileNotFoundError:
-        raise InputError("no such file", file=str(path)) from None
-    if len(content) > MAX_FILE_BYTES:
-        raise InputError("the file is longer than any exchange message", file=str(path), limit=MAX_FILE_BYTES)
-    return content
-
-
-def _peer(path: Path | None, option: str) -> PublicIdentity:
-    return read_identity(_needed(path, option))
-
-
-def _needed(path: Path | None, name: str) -> Path:
-    if path is None:
-        raise typer.BadParameter(f"{name} is needed unless --raw is given")
-    return path
-
-
-def _secret(home: Home) -> bytes:
-    return home.open_keys().get_store_secret(STORE_SECRET)
-
-
-def _dry(dry_run: bool) -> str:
-    return say("演练：", "dry run: ") if dry_run else ""
+    with working("等待对方，比对", "wait for the other side, compare", quiet=json_):
+        answer = fetch_answer(url, encoded, max_answer_bytes=MAX_FILE_BYTES, wait_s=60 * minutes, ca_file=ca_file)
+        setup, response = open_answer(home, pending, answer)
+        found = requester.intersect(setup, response)
+    write_result(found, pending, out, as_json=json_)

@@ -11,7 +11,7 @@ import typer
 
 from keys.clock import Clock, SystemClock
 from keys.files import make_folder, write_atomic
-from keys.identity import PublicIdentity
+from keys.identity import IdentityKind, PublicIdentity
 from keys.keystore import KeyStore
 from keys.wrap import KekProvider, create_kek_file, provider_from_setting
 from scripts.language import say
@@ -71,13 +71,15 @@ def open_kek(home: Path, setting: str) -> KekProvider:
     )
 
 
-def create_home(folder: Path, party: str, name: str, config_text: str, clock: Clock) -> Home:
+def create_home(folder: Path, party: IdentityKind, name: str, config_text: str, clock: Clock) -> Home:
     """Make a new home: configuration, a random key-encryption key in a file, and an identity.
 
     Raises Refused if there is a home already: nothing is ever overwritten.
     """
     if (folder / CONFIG_NAME).exists():
-        raise Refused(f"{folder} 里已有配置，不会覆盖。", f"There is a home in {folder} already; it is never overwritten.")
+        raise Refused(
+            f"{folder} 里已有配置，不会覆盖。", f"There is a home in {folder} already; it is never overwritten."
+        )
     make_folder(folder / "secrets")
     write_atomic(folder / CONFIG_NAME, config_text.encode())
     create_kek_file(folder / "secrets" / "kek")

@@ -36,11 +36,17 @@ def list_(config: ConfigOption = None, json_: JsonOption = False) -> None:
     result = {
         "identity": {"name": identity.name, "kind": identity.kind, "fingerprint": identity.fingerprint},
         "epochs": [
-            {"dataset": e.dataset, "epoch": e.epoch, "state": e.state, "fingerprint": e.fingerprint,
-             "not_before": format_time(e.not_before), "not_after": format_time(e.not_after)}
+            {
+                "dataset": e.dataset,
+                "epoch": e.epoch,
+                "state": e.state,
+                "fingerprint": e.fingerprint,
+                "not_before": format_time(e.not_before),
+                "not_after": format_time(e.not_after),
+            }
             for e in epochs
         ],
-    }  # fmt: skip
+    }
     lines = [f"{identity.name}  {readable_fingerprint(identity.fingerprint)}"]
     lines += [f"{e.dataset}/{e.epoch}  {e.state}  {readable_fingerprint(e.fingerprint)}" for e in epochs]
     print_result(result, lines, as_json=json_)
@@ -126,7 +132,10 @@ def destroy(
     home = open_home(config, "province")
     if not dry_run:
         if not yes:
-            question = say(f"销毁 {dataset} {epoch} 期的密钥？不可恢复", f"Destroy the key of {dataset} {epoch}? It cannot come back")
+            question = say(
+                f"销毁 {dataset} {epoch} 期的密钥？不可恢复",
+                f"Destroy the key of {dataset} {epoch}? It cannot come back",
+            )
             typer.confirm(question, abort=True, err=True)
         home.open_keys().destroy_epoch(dataset, epoch, reason=reason)
     _print_state(dataset, epoch, "destroyed", dry_run=dry_run, as_json=json_)
@@ -166,7 +175,12 @@ def rotate_kek(
         home.open_keys().rewrap(open_kek(home.path, new))
     print_result(
         {"kek": new, "dry_run": dry_run},
-        [say(f'已换用 {new}；请把 mingce.toml 的 keys.kek 改为 "{new}"。', f'Done; now set keys.kek = "{new}" in mingce.toml.')],
+        [
+            say(
+                f'已换用 {new}；请把 mingce.toml 的 keys.kek 改为 "{new}"。',
+                f'Done; now set keys.kek = "{new}" in mingce.toml.',
+            )
+        ],
         as_json=json_,
     )
 
@@ -191,9 +205,7 @@ def export(
 
 
 @app.command("fingerprint")
-def fingerprint(
-    identity: Annotated[Path, typer.Argument(help="an identity.json")], json_: JsonOption = False
-) -> None:
+def fingerprint(identity: Annotated[Path, typer.Argument(help="an identity.json")], json_: JsonOption = False) -> None:
     """Show an identity file's fingerprint, for reading over the telephone.
 
     Example: mingce keys fingerprint province.identity.json
@@ -221,7 +233,11 @@ def compare(
     same = mine == theirs
     print_result(
         {"same": same, "first": mine, "second": theirs},
-        [say("指纹一致。", "The fingerprints are the same.") if same else say("指纹不一致！不要继续。", "The fingerprints DIFFER. Do not go on.")],
+        [
+            say("指纹一致。", "The fingerprints are the same.")
+            if same
+            else say("指纹不一致！不要继续。", "The fingerprints DIFFER. Do not go on.")
+        ],
         as_json=json_,
     )
     if not same:
@@ -244,5 +260,3 @@ def _print_state(dataset: str, epoch: str, state: str, *, dry_run: bool, as_json
         [f"{word}{dataset}/{epoch} → {state}"],
         as_json=as_json,
     )
-
-

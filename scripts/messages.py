@@ -150,6 +150,7 @@ MESSAGES: dict[str, Message] = {
     "exchange_peer_message": Message("对方发来的数据不合协议：{detail}", "The other side's data break the protocol: {detail}", *_SEND_AGAIN),
     "exchange_worker_died": Message("处理对方数据的进程中止：{detail}", "The process that read the other side's data died: {detail}", *_SEND_AGAIN),
     "exchange_not_asked": Message("没有与之对应的请求：{detail}", "There is no request for this: {detail}"),
+    "exchange_expired": Message("交换已超时", "The exchange has run out of time", "请重新开始。", "Begin anew."),
     "exchange_unknown": Message("没有这次交换：{detail}", "No such exchange: {detail}"),
     # this machine
     "backend_failed": Message("计算内核不可用：{detail}", "The arithmetic kernel failed: {detail}", "检查 MINGCE_BACKEND。", "Check MINGCE_BACKEND."),
@@ -158,7 +159,7 @@ MESSAGES: dict[str, Message] = {
 }  # fmt: skip
 
 GUARDS = {"list_shrunk", "budget_exhausted", "edition_not_rising", "not_granted"}
-TEMPORARY = {"province_unavailable", "peer_unavailable", "province_refused", "epoch_refused", "exchange_worker_died"}
+TEMPORARY = {"exchange_expired", "province_unavailable", "peer_unavailable", "province_refused", "epoch_refused", "exchange_worker_died"}
 WAITING = {Locked.code, "busy"}
 
 

@@ -6,13 +6,15 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol, get_args
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from scripts.language import say
+from scripts.messages import Refused
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -34,6 +36,15 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     out.print(table)
+
+
+def format_of(path: Path, formats: object) -> Any:
+    """The format that a file's name asks for, one of a Literal's values. Raises Refused."""
+    suffix = path.suffix.lower().removeprefix(".")
+    if suffix not in get_args(formats):
+        known = " ".join(f".{name}" for name in get_args(formats))
+        raise Refused(f"{path.name} 须以这些结尾之一：{known}", f"{path.name} must end in one of: {known}")
+    return suffix
 
 
 def notice(line: str) -> None:

@@ -80,7 +80,8 @@ def init(
         [
             say(f"已建立：{home.path}", f"Created: {home.path}"),
             say(f"本机身份指纹：{fingerprint}", f"Identity fingerprint: {fingerprint}"),
-            say("下一步：建立密钥期", "Next: create an epoch:") + f"  mingce keys create-epoch {dataset} 2026 --activate",
+            say("下一步：建立密钥期", "Next: create an epoch:")
+            + f"  mingce keys create-epoch {dataset} 2026 --activate",
         ],
         as_json=json_,
     )
@@ -111,16 +112,28 @@ def register(
         ledger.grant(party.fingerprint, dataset, divisions=division)
         ledger.set_budget(party.fingerprint, dataset, epoch, limit)
     print_result(
-        {"party": party.name, "fingerprint": party.fingerprint, "dataset": dataset, "epoch": epoch,
-         "divisions": division, "budget": limit, "dry_run": dry_run},
+        {
+            "party": party.name,
+            "fingerprint": party.fingerprint,
+            "dataset": dataset,
+            "epoch": epoch,
+            "divisions": division,
+            "budget": limit,
+            "dry_run": dry_run,
+        },
         [
-            say(f"{party.name}（{party.kind}） 指纹 {party.fingerprint}", f"{party.name} ({party.kind}), {party.fingerprint}"),
-            say(f"可匹配 {'、'.join(division)}，{epoch} 期额度 {limit:,} 个号码",
-                f"may match {', '.join(division)}; {limit:,} numbers in epoch {epoch}"),
+            say(
+                f"{party.name}（{party.kind}） 指纹 {party.fingerprint}",
+                f"{party.name} ({party.kind}), {party.fingerprint}",
+            ),
+            say(
+                f"可匹配 {'、'.join(division)}，{epoch} 期额度 {limit:,} 个号码",
+                f"may match {', '.join(division)}; {limit:,} numbers in epoch {epoch}",
+            ),
             say("请通过电话与对方核对指纹。", "Compare the fingerprint with them by telephone."),
         ],
         as_json=json_,
-    )  # fmt: skip
+    )
 
 
 @app.command("import")
@@ -285,10 +298,16 @@ def status(config: ConfigOption = None, json_: JsonOption = False) -> None:
             current = ledger.current_edition(dataset.name, epoch.epoch)
             edition = current.edition if current else None
             rows = current.rows if current else 0
-            result.append({"dataset": dataset.name, "epoch": epoch.epoch, "state": epoch.state, "edition": edition, "rows": rows})
-            lines.append(say(f"{dataset.name} {epoch.epoch} 期：{epoch.state}，版本 {edition or '无'}，{rows:,} 行",
-                             f"{dataset.name} epoch {epoch.epoch}: {epoch.state}, edition {edition or 'none'}, {rows:,} rows"))
-    print_result({"epochs": result}, lines or [say("还没有密钥期。", "No epoch yet.")], as_json=json_)  # fmt: skip
+            result.append(
+                {"dataset": dataset.name, "epoch": epoch.epoch, "state": epoch.state, "edition": edition, "rows": rows}
+            )
+            lines.append(
+                say(
+                    f"{dataset.name} {epoch.epoch} 期：{epoch.state}，版本 {edition or '无'}，{rows:,} 行",
+                    f"{dataset.name} epoch {epoch.epoch}: {epoch.state}, edition {edition or 'none'}, {rows:,} rows",
+                )
+            )
+    print_result({"epochs": result}, lines or [say("还没有密钥期。", "No epoch yet.")], as_json=json_)
 
 
 def _publisher(home: Home) -> Publisher:
@@ -327,7 +346,10 @@ def _current_epoch(ledger: Ledger, dataset: str) -> str:
 def _source(home: Home, dataset: str, given: Path | None) -> Path:
     source = given or home.settings.dataset[dataset].source
     if source is None:
-        raise Refused("没有指定名单文件；用 --source 或在 mingce.toml 设置 source", "No source; use --source or set `source` in mingce.toml")
+        raise Refused(
+            "没有指定名单文件；用 --source 或在 mingce.toml 设置 source",
+            "No source; use --source or set `source` in mingce.toml",
+        )
     path = given if given is not None else home.resolve(source)
     if not path.is_file():
         raise Refused(f"没有文件 {path}", f"No file {path}")
@@ -350,6 +372,7 @@ def _print_outcome(outcome: Outcome, *, as_json: bool) -> None:
         f"{outcome.dataset} {outcome.epoch} 期{edition}：{OUTCOMES[outcome.outcome][0]}；共 {outcome.rows:,} 行，"
         f"新增 {outcome.added:,}、变更 {outcome.changed:,}、退出 {outcome.removed:,}、退回 {outcome.rejected:,}",
         f"{outcome.dataset} epoch {outcome.epoch}{edition}: {OUTCOMES[outcome.outcome][1]}; {outcome.rows:,} rows, "
-        f"{outcome.added:,} added, {outcome.changed:,} changed, {outcome.removed:,} removed, {outcome.rejected:,} refused",
+        f"{outcome.added:,} added, {outcome.changed:,} changed, {outcome.removed:,} removed, "
+        f"{outcome.rejected:,} refused",
     )
     print_result(outcome.as_dict(), [line], as_json=as_json)

@@ -30,7 +30,9 @@ class Section(BaseModel):
 
 
 class KeySettings(Section):
-    kek: str = Field("file:secrets/kek", description="where the key-encryption key is: file:PATH, env:NAME or passphrase")
+    kek: str = Field(
+        "file:secrets/kek", description="where the key-encryption key is: file:PATH, env:NAME or passphrase"
+    )
 
 
 class DatasetSettings(Section):
@@ -38,8 +40,12 @@ class DatasetSettings(Section):
 
     title: str = "基础名单库"
     source: Path | None = Field(None, description="the file that the nightly refresh reads")
-    duplicates: Literal["first", "last"] = Field("last", description="which row of an ID number that stands twice is kept")
-    shrink_limit: float = Field(0.2, ge=0, le=1, description="a refresh stops when more than this share of the rows is gone")
+    duplicates: Literal["first", "last"] = Field(
+        "last", description="which row of an ID number that stands twice is kept"
+    )
+    shrink_limit: float = Field(
+        0.2, ge=0, le=1, description="a refresh stops when more than this share of the rows is gone"
+    )
     label_width: int = Field(64, ge=8, le=4096, description="bytes of a label; fixed for the life of an epoch")
     bucket: int = Field(1024, ge=1, description="slices are padded to a multiple of this many rows")
     columns: dict[str, str | list[str]] = Field(default_factory=dict, description="our field = the file's heading(s)")

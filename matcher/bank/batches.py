@@ -17,13 +17,26 @@ from keys.clock import Clock, format_time
 from keys.database import write_transaction
 from matcher.bank.plan import BatchSize
 from matcher.bank.runs import Run
+from matcher.rows import fetch_all
 from matcher.sealing import Sealer
 from psi.columns import data_of, fixed
+from psi.errors import MingceError
 from psi.identifiers import ITEM_BYTES
 from psi.transcript import BatchDigests
 
 OUTPUT_BYTES = 64
 REQUEST_ID_BYTES = 16
+
+_SELECT_COLUMN = {
+    "sealed_items": "SELECT sealed_items FROM batch WHERE request_id = ?",
+    "sealed_outputs": "SELECT sealed_outputs FROM batch WHERE request_id = ?",
+}
+
+
+class BatchNotPending(MingceError):
+    """An answer for a batch that waits for none."""
+
+    code = "batch_not_pending"
 
 
 @dataclass(frozen=True)
@@ -78,25 +91,26 @@ class Batches:
 
     def list_pending(self, dataset: str, epoch: str) -> list[PendingBatch]:
         """What is planned and not answered, in the order of planning, whichever run planned it."""
-        rows = self._database.execute(
+        rows = fetch_all(
+            self._database,
             "SELECT request_id, run_id, n, padded FROM batch WHERE dataset = ? AND epoch = ? AND state = 'PENDING'"
             " ORDER BY rowid",
             [dataset, epoch],
         )
-        return [PendingBatch(*row) for row in rows.fetchall()]
+        return [PendingBatch(*row) for row in rows]
 
     def get_items(self, batch: PendingBatch) -> bytes:
         """n*18 bytes."""
-        (sealed,) = self._database.execute(
-            "SELECT sealed_items FROM batch WHERE request_id = ?", [batch.request_id]
-        ).fetchone()
-        return self._sealer.open(sealed, "batch", "sealed_items", batch.request_id)
+        return self._open(batch.request_id, "sealed_items")
 
     def complete(self, batch: PendingBatch, outputs: bytes, digests: BatchDigests) -> None:
-        """Store n*64 bytes of verified outputs and both digests, and mark the batch DONE, in one transaction."""
+        """Store n*64 bytes of verified outputs and both digests, and mark the batch DONE, in one transaction.
+
+        Raises BatchNotPending.
+        """
         sealed = self._sealer.seal(outputs, "batch", "sealed_outputs", batch.request_id)
         with write_transaction(self._database):
-            self._database.execute(
+            cursor = self._database.execute(
                 "UPDATE batch SET state = 'DONE', sealed_outputs = ?, request_sha256 = ?, answer_sha256 = ?,"
                 " answered_at = ? WHERE request_id = ? AND state = 'PENDING'",
                 [
@@ -107,27 +121,40 @@ class Batches:
                     batch.request_id,
                 ],
             )
+            if cursor.rowcount != 1:
+                raise BatchNotPending("the batch is answered already, or unknown", request_id=batch.request_id)
 
     def load_items(self, dataset: str, epoch: str) -> pa.FixedSizeBinaryArray:
         """Every item that stands in a batch of this epoch, answered or not."""
-        rows = self._database.execute(
-            "SELECT request_id, sealed_items FROM batch WHERE dataset = ? AND epoch = ? ORDER BY rowid",
-            [dataset, epoch],
-        )
-        return fixed(b"".join(self._open(row, "sealed_items") for row in rows), ITEM_BYTES)
+        batches = self._list_ids(dataset, epoch, ("PENDING", "DONE"))
+        return fixed(b"".join(self._open(request_id, "sealed_items") for request_id in batches), ITEM_BYTES)
 
     def load_answers(self, dataset: str, epoch: str) -> Answers:
         """Every answered item of this epoch with its PRF output."""
-        rows = self._database.execute(
-            "SELECT request_id, sealed_items, sealed_outputs FROM batch"
+        batches = self._list_ids(dataset, epoch, ("DONE",))
+        items = b"".join(self._open(request_id, "sealed_items") for request_id in batches)
+        outputs = b"".join(self._open(request_id, "sealed_outputs") for request_id in batches)
+        return Answers(fixed(items, ITEM_BYTES), fixed(outputs, OUTPUT_BYTES))
+
+    def list_digests(self, dataset: str, epoch: str) -> dict[str, BatchDigests]:
+        """By request id, what an auditor compares with the province's record of the same batches."""
+        rows = fetch_all(
+            self._database,
+            "SELECT request_id, request_sha256, answer_sha256 FROM batch"
             " WHERE dataset = ? AND epoch = ? AND state = 'DONE' ORDER BY rowid",
             [dataset, epoch],
         )
-        items, outputs = [], []
-        for request_id, sealed_items, sealed_outputs in rows:
-            items.append(self._open((request_id, sealed_items), "sealed_items"))
-            outputs.append(self._open((request_id, sealed_outputs), "sealed_outputs"))
-        return Answers(fixed(b"".join(items), ITEM_BYTES), fixed(b"".join(outputs), OUTPUT_BYTES))
+        return {request_id: BatchDigests(request, answer) for request_id, request, answer in rows}
 
-    def _open(self, row: tuple[str, bytes], column: str) -> bytes:
-        return self._sealer.open(row[1], "batch", column, row[0])
+    def _list_ids(self, dataset: str, epoch: str, states: tuple[str, ...]) -> list[str]:
+        rows = fetch_all(
+            self._database,
+            "SELECT request_id, state FROM batch WHERE dataset = ? AND epoch = ? ORDER BY rowid",
+            [dataset, epoch],
+        )
+        return [request_id for request_id, state in rows if state in states]
+
+    def _open(self, request_id: str, column: str) -> bytes:
+        """One batch's column; read one at a time, so that only the plaintext is in memory whole."""
+        ((sealed,),) = fetch_all(self._database, _SELECT_COLUMN[column], [request_id])
+        return self._sealer.open(sealed, "batch", column, request_id)

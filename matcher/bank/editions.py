@@ -7,6 +7,7 @@ edition is adopted only when all slices that the bank uses are sound.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Sequence
@@ -19,8 +20,9 @@ from keys.clock import Clock, format_time, parse_time
 from keys.database import write_transaction
 from keys.envelope import open_envelope
 from keys.identity import PublicIdentity
+from matcher.rows import fetch_all, fetch_first
 from psi.edition import PAYLOAD_TYPE, Manifest, SliceEntry, parse_manifest
-from psi.errors import VerificationError
+from psi.errors import InputError, VerificationError
 
 LABEL_SCHEMA = "kuozhong/1"
 LABEL_FIELDS = ("household_no", "household_size", "division", "expanding", "reasons")
@@ -30,6 +32,12 @@ class ManifestRefused(VerificationError):
     """A manifest that is well signed but not one this bank may use now."""
 
     code = "manifest_refused"
+
+
+class EditionUnknown(InputError):
+    """This bank never accepted such an edition."""
+
+    code = "edition_unknown"
 
 
 class PinnedKeyMismatch(ManifestRefused):
@@ -71,29 +79,32 @@ class Editions:
         self._database = database
         self._clock = clock
 
-    def accept(self, envelope: bytes, province: PublicIdentity, dataset: str, epoch: str) -> KnownEdition:
-        """Verify a manifest against the pinned ``province`` and all that is known, and record it.
+    def verify(self, envelope: bytes, province: PublicIdentity, dataset: str, epoch: str) -> KnownEdition:
+        """Check a manifest against the pinned ``province`` and all that is known; records nothing.
 
-        Raises EnvelopeInvalid, UntrustedSigner, SignatureInvalid, ManifestInvalid and the errors of
-        this module; then nothing is recorded.
+        Raises EnvelopeInvalid, UntrustedSigner, SignatureInvalid, ManifestInvalid and the errors of this module.
         """
         payload = open_envelope(envelope, PAYLOAD_TYPE, province)
-        manifest = parse_manifest(payload)
-        sha256 = hashlib.sha256(payload).hexdigest()
-        refuse_unfit(manifest, dataset, epoch, self._clock.now())
+        edition = KnownEdition(parse_manifest(payload), hashlib.sha256(payload).hexdigest())
+        refuse_unfit(edition.manifest, dataset, epoch, self._clock.now())
+        self._check_pin(edition.manifest)
+        self._check_order(edition)
+        return edition
+
+    def accept(self, envelope: bytes, province: PublicIdentity, dataset: str, epoch: str) -> KnownEdition:
+        """Verify a manifest and record it; the first one of an epoch pins its public key. Raises like verify."""
         with write_transaction(self._database):
-            self._check_pin(manifest)
-            self._check_order(manifest, sha256)
-            now = format_time(self._clock.now())
+            edition = self.verify(envelope, province, dataset, epoch)
+            manifest, now = edition.manifest, format_time(self._clock.now())
             self._database.execute(
                 "INSERT INTO epoch_pin VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 [dataset, epoch, manifest.public_key, manifest.fingerprint, now],
             )
             self._database.execute(
                 "INSERT INTO edition VALUES (?, ?, ?, ?, ?, ?, NULL, NULL) ON CONFLICT DO NOTHING",
-                [dataset, epoch, manifest.edition, sha256, envelope, now],
+                [dataset, epoch, manifest.edition, edition.sha256, envelope, now],
             )
-        return KnownEdition(manifest, sha256)
+        return edition
 
     def adopt(self, edition: KnownEdition, slices: Sequence[SliceEntry]) -> None:
         """Make it the bank's current edition of its epoch: the slices it uses were found sound."""
@@ -111,18 +122,31 @@ class Editions:
                 ],
             )
 
+    def get_manifest(self, dataset: str, epoch: str, edition: int) -> Manifest:
+        """The manifest of an edition accepted earlier; it was verified then. Raises EditionUnknown."""
+        row = fetch_first(
+            self._database,
+            "SELECT envelope FROM edition WHERE dataset = ? AND epoch = ? AND edition = ?",
+            [dataset, epoch, edition],
+        )
+        if row is None:
+            raise EditionUnknown("no such edition was accepted", dataset=dataset, epoch=epoch, edition=edition)
+        return parse_manifest(base64.b64decode(json.loads(row[0])["payload"]))
+
     def list_slices_in_use(self) -> set[str]:
         """SHA-256 of the slices of every epoch's current edition."""
-        rows = self._database.execute(
-            "SELECT slices, MAX(edition) FROM edition WHERE adopted_at IS NOT NULL GROUP BY dataset, epoch"
+        rows = fetch_all(
+            self._database,
+            "SELECT slices, MAX(edition) FROM edition WHERE adopted_at IS NOT NULL GROUP BY dataset, epoch",
         )
         return {sha256 for slices, _ in rows for sha256 in json.loads(slices)}
 
     def _check_pin(self, manifest: Manifest) -> None:
-        pinned = self._database.execute(
+        pinned = fetch_first(
+            self._database,
             "SELECT public_key, fingerprint FROM epoch_pin WHERE dataset = ? AND epoch = ?",
             [manifest.dataset, manifest.epoch],
-        ).fetchone()
+        )
         if pinned is not None and pinned[0] != manifest.public_key:
             raise PinnedKeyMismatch(
                 "the manifest names another public key than the one pinned for this epoch",
@@ -131,19 +155,21 @@ class Editions:
                 found=manifest.fingerprint,
             )
 
-    def _check_order(self, manifest: Manifest, sha256: str) -> None:
-        latest = self._database.execute(
+    def _check_order(self, edition: KnownEdition) -> None:
+        manifest = edition.manifest
+        latest = fetch_first(
+            self._database,
             "SELECT edition, manifest_sha256 FROM edition WHERE dataset = ? AND epoch = ?"
             " ORDER BY edition DESC LIMIT 1",
             [manifest.dataset, manifest.epoch],
-        ).fetchone()
+        )
         if latest is None:
             return
         number, digest = latest
         place = {"epoch": manifest.epoch, "edition": manifest.edition, "known": number}
         if manifest.edition < number:
             raise EditionRollback("an older edition than the one already accepted", **place)
-        if manifest.edition == number and sha256 != digest:
+        if manifest.edition == number and edition.sha256 != digest:
             raise EditionReplaced("another manifest under a number already accepted", **place)
         if manifest.edition == number + 1 and manifest.previous != digest:
             raise EditionReplaced("the manifest does not name its predecessor's hash", **place)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlite_utils import Database
 
 from keys.clock import Clock, format_time
 from keys.database import write_transaction
 from matcher.bank.editions import KnownEdition
+from matcher.rows import fetch_all, fetch_first, fetch_records
 from matcher.sealing import Sealer
 from psi.errors import InputError, MingceError
 
@@ -126,19 +128,27 @@ class Runs:
 
     def get(self, run_id: str) -> Run:
         """Raises RunNotFound."""
-        row = self._database.execute(f"SELECT {_COLUMNS} FROM run WHERE run_id = ?", [run_id]).fetchone()  # noqa: S608
+        row = fetch_first(self._database, f"SELECT {_COLUMNS} FROM run WHERE run_id = ?", [run_id])  # noqa: S608
         if row is None:
             raise RunNotFound("no run has this id", run=run_id)
         return _run(row)
 
     def list_all(self) -> list[Run]:
         """Every run, the newest first."""
-        rows = self._database.execute(f"SELECT {_COLUMNS} FROM run ORDER BY rowid DESC")  # noqa: S608
-        return [_run(row) for row in rows.fetchall()]
+        rows = fetch_all(self._database, f"SELECT {_COLUMNS} FROM run ORDER BY rowid DESC")  # noqa: S608
+        return [_run(row) for row in rows]
+
+    def list_events(self, run_id: str) -> list[dict[str, Any]]:
+        """state, at, operator and note of every change of state, the oldest first."""
+        return fetch_records(
+            self._database,
+            "SELECT state, at, operator, note FROM run_event WHERE run_id = ? ORDER BY rowid",
+            [run_id],
+        )
 
     def get_seed(self, run_id: str) -> bytes:
         """The 32 secret bytes from which the blinds of the run's batches are derived."""
-        (sealed,) = self._database.execute("SELECT sealed_seed FROM run WHERE run_id = ?", [run_id]).fetchone()
+        ((sealed,),) = fetch_all(self._database, "SELECT sealed_seed FROM run WHERE run_id = ?", [run_id])
         return self._sealer.open(sealed, "run", "sealed_seed", run_id)
 
     def change_state(self, run_id: str, state: str, operator: str, note: str = "") -> None:

@@ -15,6 +15,7 @@ from sqlite_utils import Database
 
 from keys.database import write_transaction
 from matcher.bank.batches import Answers
+from matcher.rows import fetch_all
 from matcher.sealing import Sealer
 from matcher.tables import CustomerList
 from psi.columns import data_of, fixed, uint32
@@ -117,10 +118,13 @@ class Screenings:
 
     def iterate(self, run_id: str, *, matched_only: bool = False) -> Iterator[pa.RecordBatch]:
         """The records of a run in the order of the customer list."""
-        blocks = self._database.execute(
-            "SELECT block, sealed FROM screening_block WHERE run_id = ? ORDER BY block", [run_id]
+        blocks = fetch_all(
+            self._database, "SELECT block FROM screening_block WHERE run_id = ? ORDER BY block", [run_id]
         )
-        for block, sealed in blocks:
+        for (block,) in blocks:
+            ((sealed,),) = fetch_all(
+                self._database, "SELECT sealed FROM screening_block WHERE run_id = ? AND block = ?", [run_id, block]
+            )
             content = self._sealer.open(sealed, "screening_block", "sealed", f"{run_id}/{block}")
             with pa.ipc.open_stream(content) as reader:
                 records = reader.read_next_batch()

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from matcher.bank.runs import Run
 from matcher.bank.screening import SCREENING_SCHEMA
 from matcher.bank.store import BankStore
 from matcher.reasons import REASONS
+from psi.columns import Column, pc
 
 ID_COLUMN = "证件号码"
 YES, NO, NOT_LISTED = "是", "否", "不在名单"
 
 
-def screening_columns(store: BankStore, run: Run, *, unmatched: bool) -> dict[str, pa.Array]:
+def screening_columns(store: BankStore, run: Run, *, unmatched: bool) -> dict[str, Column | pa.ChunkedArray[Any]]:
     """The columns of a completed run's list, all text; ``unmatched`` adds the customers who are not on the list."""
     batches = store.screenings.iterate(run.run_id, matched_only=not unmatched)
     records = pa.Table.from_batches(batches, SCREENING_SCHEMA).combine_chunks()
@@ -36,7 +37,7 @@ def screening_columns(store: BankStore, run: Run, *, unmatched: bool) -> dict[st
     }
 
 
-def _reason_words(column: pa.ChunkedArray) -> Mapping[str, str]:
+def _reason_words(column: pa.ChunkedArray[Any]) -> Mapping[str, str]:
     """``N01,N05`` as ``N01 收入超过上限、N05 非辖区常住``: the code for machines, the words for people."""
     return {
         codes: "、".join(f"{code} {REASONS[code].zh}" if code in REASONS else code for code in codes.split(","))
@@ -45,7 +46,8 @@ def _reason_words(column: pa.ChunkedArray) -> Mapping[str, str]:
     }
 
 
-def _described(column: pa.ChunkedArray, words: Mapping[str, str]) -> pa.ChunkedArray:
+def _described(column: pa.ChunkedArray[Any], words: Mapping[str, str]) -> Column:
     """Replace each value that has words; leave the others as they are."""
     place = pc.index_in(column, value_set=pa.array(list(words), pa.string()))
-    return pc.coalesce(pa.array(list(words.values()), pa.string()).take(place.combine_chunks()), column)
+    described: Column = pc.coalesce(pa.array(list(words.values()), pa.string()).take(place.combine_chunks()), column)
+    return described

@@ -24,6 +24,7 @@ from matcher.bank.editions import Editions
 from matcher.bank.migrations import BANK_MIGRATIONS
 from matcher.bank.runs import Run, Runs
 from matcher.bank.screening import Screenings
+from matcher.rows import fetch_records
 from matcher.sealing import Sealer
 from psi.edition import SliceEntry
 
@@ -86,13 +87,15 @@ class BankStore:
 
     def get_status(self) -> Status:
         waiting = self.alarms.list_waiting()
-        editions = self._database.query(
+        editions = fetch_records(
+            self._database,
             "SELECT dataset, epoch, MAX(edition) AS edition, fingerprint, adopted_at"
             " FROM edition JOIN epoch_pin USING (dataset, epoch) WHERE adopted_at IS NOT NULL"
-            " GROUP BY dataset, epoch ORDER BY adopted_at"
+            " GROUP BY dataset, epoch ORDER BY adopted_at",
         )
-        asked = self._database.query(
+        asked = fetch_records(
+            self._database,
             "SELECT dataset, epoch, SUM(n) AS items, SUM(padded) AS elements, SUM(state = 'PENDING') AS pending_batches"
-            " FROM batch GROUP BY dataset, epoch ORDER BY MIN(rowid)"
+            " FROM batch GROUP BY dataset, epoch ORDER BY MIN(rowid)",
         )
-        return Status(bool(waiting), waiting, self.runs.list_all(), list(editions), list(asked))
+        return Status(bool(waiting), waiting, self.runs.list_all(), editions, asked)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,7 @@ from sqlite_utils import Database
 from keys.database import write_transaction
 from matcher.alarms import Alarms
 from matcher.handover import BankUntrusted, Handover, whole_column
+from matcher.rows import fetch_first
 from matcher.sealing import Sealer
 from psi.blindindex import blind_index
 from psi.columns import fixed
@@ -83,6 +85,10 @@ class RowsRefused(VerificationError):
     code = "handover_rows_refused"
 
 
+class _DryRun(Exception):
+    """Rolls a transaction back when its result is known."""
+
+
 @dataclass(frozen=True)
 class Import:
     """What an import did. ``already_imported``: this very file was imported before, and nothing was changed."""
@@ -102,7 +108,8 @@ def refusals(handover: Handover, own: frozenset[str], receipt_keys: Mapping[str,
     records, header = handover.records, handover.header
     counties = pc.utf8_slice_codeunits(whole_column(records, "division"), 0, 6)
     needed = own.intersection(str(county) for county in counties.unique().to_pylist())
-    if missing := sorted(needed - set(receipt_keys)):
+    missing = sorted(needed - set(receipt_keys)) if receipt_keys else sorted(own)
+    if missing:
         raise ReceiptKeyMissing(
             "receipt keys are missing", dataset=header.dataset, epoch=header.epoch, divisions=missing
         )
@@ -140,25 +147,28 @@ def import_handover(
     reference_key: bytes,
     sealer: Sealer,
     alarms: Alarms,
+    dry_run: bool,
 ) -> Import:
     """See BureauStore.import_handover."""
-    known = database.execute(
-        "SELECT handover_id, rows, accepted FROM handover WHERE sha256 = ?", [handover.sha256]
-    ).fetchone()
-    if known is not None:
-        return Import(known[0], True, known[1], known[2])
-    if database.execute("SELECT 1 FROM bank WHERE fingerprint = ?", [handover.bank.fingerprint]).fetchone() is None:
+    if fetch_first(database, "SELECT 1 FROM bank WHERE fingerprint = ?", [handover.bank.fingerprint]) is None:
         raise BankUntrusted("signed by a bank that is not registered here", found=handover.bank.fingerprint)
     reasons = refusals(handover, divisions, receipt_keys)
     accepted = handover.records.filter(pc.is_null(reasons))
     references = blind_index(reference_key, whole_column(accepted, "item"))
-    with write_transaction(database):
+    with suppress(_DryRun), write_transaction(database):
+        known = fetch_first(
+            database, "SELECT handover_id, rows, accepted FROM handover WHERE sha256 = ?", [handover.sha256]
+        )
+        if known is not None:
+            return Import(known[0], True, known[1], known[2])
         work = _Work(database, handover, sealer, operator, now, accepted.num_rows)
         refused = work.record_refused(reasons, alarms)
         for row in _rows(accepted, references):
             work.store_row(row)
         work.refresh_households()
         work.find_conflicts()
+        if dry_run:
+            raise _DryRun
     return Import(
         work.handover_id,
         False,

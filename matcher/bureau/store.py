@@ -23,6 +23,7 @@ from matcher.alarms import Alarms
 from matcher.bureau.imports import Import, import_handover
 from matcher.bureau.migrations import BUREAU_MIGRATIONS
 from matcher.handover import Handover
+from matcher.rows import fetch_all, fetch_first, fetch_records
 from matcher.sealing import Sealer, derive_store_key
 from psi.errors import InputError
 from psi.identifiers import mask
@@ -101,7 +102,7 @@ class BureauStore:
         if bank.kind != "bank":
             raise InputError("not the identity of a bank", kind=bank.kind)
         with write_transaction(self._database):
-            known = self._database.execute("SELECT fingerprint FROM bank WHERE name = ?", [bank.name]).fetchone()
+            known = fetch_first(self._database, "SELECT fingerprint FROM bank WHERE name = ?", [bank.name])
             if known is not None and known[0] != bank.fingerprint:
                 raise BankConflict("another key is registered under this name", name=bank.name, fingerprint=known[0])
             self._database.execute(
@@ -111,8 +112,8 @@ class BureauStore:
 
     def list_banks(self) -> list[PublicIdentity]:
         """The registered banks, by name."""
-        rows = self._database.execute("SELECT document FROM bank ORDER BY name")
-        return [PublicIdentity.from_json(document) for (document,) in rows.fetchall()]
+        rows = fetch_all(self._database, "SELECT document FROM bank ORDER BY name")
+        return [PublicIdentity.from_json(document) for (document,) in rows]
 
     def add_receipt_keys(self, keys: ReceiptKeys) -> None:
         """Store what the province sent; again it changes nothing.
@@ -139,12 +140,13 @@ class BureauStore:
 
     # Hand-overs
 
-    def import_handover(self, handover: Handover, operator: str) -> Import:
+    def import_handover(self, handover: Handover, operator: str, *, dry_run: bool = False) -> Import:
         """Check every row's receipt and store the sound ones, in one transaction.
 
         A row whose receipt fails, or whose division is not the bureau's, is refused and recorded, with an
         alarm; the others are imported, because each receipt stands for its own row and one bad row must not
-        hold up a county. The same file again changes nothing. Raises BankUntrusted, ReceiptKeyMissing.
+        hold up a county. The same file again changes nothing, and neither does ``dry_run``.
+        Raises BankUntrusted, ReceiptKeyMissing.
         """
         return import_handover(
             self._database,
@@ -156,24 +158,25 @@ class BureauStore:
             reference_key=self._reference_key,
             sealer=self._sealer,
             alarms=self.alarms,
+            dry_run=dry_run,
         )
 
     def list_handovers(self) -> list[dict[str, Any]]:
         """The newest first: bank, run_id, dataset, epoch, edition, rows, accepted, refused, imported_at, operator."""
-        rows = self._database.query(
+        return fetch_records(
+            self._database,
             "SELECT handover_id, bank.name AS bank, run_id, dataset, epoch, edition, rows, accepted,"
             " rows - accepted AS refused, imported_at, operator"
             " FROM handover JOIN epoch USING (epoch_no) JOIN bank ON bank.fingerprint = handover.bank"
-            " ORDER BY handover_id DESC"
+            " ORDER BY handover_id DESC",
         )
-        return list(rows)
 
     def list_refused(self, handover_id: int) -> list[dict[str, Any]]:
         """row, reason and masked_item of a hand-over's refused rows."""
-        return list(
-            self._database.query(
-                "SELECT row, reason, masked_item FROM refused_row WHERE handover_id = ? ORDER BY row", [handover_id]
-            )
+        return fetch_records(
+            self._database,
+            "SELECT row, reason, masked_item FROM refused_row WHERE handover_id = ? ORDER BY row",
+            [handover_id],
         )
 
     # Households and candidates
@@ -181,23 +184,25 @@ class BureauStore:
     def count(self) -> dict[str, int]:
         """How many households, candidates, conflicts, hand-overs and waiting alarms there are."""
         tables = ("household", "candidate", "conflict", "handover")
-        counts = {name: self._database.execute(f"SELECT COUNT(*) FROM {name}").fetchone()[0] for name in tables}  # noqa: S608
+        counts = {name: fetch_all(self._database, f"SELECT COUNT(*) FROM {name}")[0][0] for name in tables}  # noqa: S608
         return {**counts, "waiting_alarms": len(self.alarms.list_waiting())}
 
     def iterate_households(self) -> Iterator[Household]:
         """By division and number."""
-        rows = self._database.query(
+        rows = fetch_records(
+            self._database,
             "SELECT household_id, dataset, household_no, state, household_size, division, expanding, reasons,"
             " (SELECT COUNT(*) FROM candidate WHERE candidate.household_id = household.household_id) AS members_found,"
             " EXISTS (SELECT 1 FROM conflict WHERE conflict.household_id = household.household_id) AS has_conflict"
-            " FROM household ORDER BY division, household_no"
+            " FROM household ORDER BY division, household_no",
         )
         for row in rows:
             yield Household(**{**row, "has_conflict": bool(row["has_conflict"])})
 
     def iterate_candidates(self, household_id: int | None = None) -> Iterator[Candidate]:
         """Masked, by household; of one household or of all."""
-        rows = self._database.query(
+        rows = fetch_records(
+            self._database,
             "SELECT candidate_id, household_no, item_ref, sealed_person, candidate.division, candidate.expanding,"
             " candidate.reasons, (SELECT COUNT(DISTINCT bank) FROM candidate_source JOIN handover USING (handover_id)"
             "  WHERE candidate_source.candidate_id = candidate.candidate_id) AS banks"
@@ -212,30 +217,30 @@ class BureauStore:
 
     def list_conflicts(self) -> list[dict[str, Any]]:
         """kind, household_no, found_at; for person_in_two_households there is a row for each household."""
-        return list(
-            self._database.query(
-                "SELECT kind, household_no, found_at, conflict.handover_id FROM conflict JOIN household"
-                " USING (household_id) ORDER BY conflict_id"
-            )
+        return fetch_records(
+            self._database,
+            "SELECT kind, household_no, found_at, conflict.handover_id FROM conflict JOIN household"
+            " USING (household_id) ORDER BY conflict_id",
         )
 
     def _receipt_keys(self, dataset: str, epoch: str) -> dict[str, bytes]:
         """By division; empty if the epoch is unknown."""
-        rows = self._database.execute(
+        rows = fetch_all(
+            self._database,
             "SELECT epoch_no, division, sealed FROM receipt_key JOIN epoch USING (epoch_no)"
             " WHERE dataset = ? AND epoch = ?",
             [dataset, epoch],
         )
         return {
             division: self._sealer.open(sealed, "receipt_key", "sealed", f"{epoch_no}/{division}")
-            for epoch_no, division, sealed in rows.fetchall()
+            for epoch_no, division, sealed in rows
         }
 
     def _epoch_no(self, dataset: str, epoch: str) -> int:
-        row = self._database.execute(
-            "SELECT epoch_no FROM epoch WHERE dataset = ? AND epoch = ?", [dataset, epoch]
-        ).fetchone()
-        return int(row[0])
+        ((epoch_no,),) = fetch_all(
+            self._database, "SELECT epoch_no FROM epoch WHERE dataset = ? AND epoch = ?", [dataset, epoch]
+        )
+        return int(epoch_no)
 
     def _now(self) -> str:
         return format_time(self._clock.now())

@@ -1,15 +1,18 @@
-"""Ways in which real lists spoil a number. Each takes a clean item and gives the text of the cell."""
+"""Ways in which real lists spoil a number: from an item to the text of its cell.
+
+A harmless way that cannot be used on an item leaves it as it is.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from psi.identifiers import CHECK_CHARACTERS
+from psi.identifiers import CHECK_CHARACTERS, check_character
 
 Random = Callable[[], float]
 
 _FULL_WIDTH = str.maketrans("0123456789X", "０１２３４５６７８９Ｘ")
-_MARGINS = (" ", "\t", "\u00a0", "\u3000", "\ufeff", "\u200b", "\r")
+_MARGINS = (" ", "\t", "\u00a0", "\u3000", "\ufeff", "\u200b")
 
 
 def _with_margins(item: str, random: Random) -> str:
@@ -18,13 +21,13 @@ def _with_margins(item: str, random: Random) -> str:
 
 
 def _lower_x(item: str, random: Random) -> str:
-    return item.lower() if item.endswith("X") else _with_margins(item, random)
+    return item.lower()
 
 
 def _fifteen(item: str, random: Random) -> str:
     """GB 11643-1989; only for births in the 1900s, and 996 to 999 meant something else."""
     if item[6:8] != "19" or item[14:17] >= "996":
-        return _with_margins(item, random)
+        return item
     return item[:6] + item[8:17]
 
 
@@ -33,17 +36,22 @@ def _bad_check(item: str, random: Random) -> str:
     return item[:17] + others[int(random() * len(others))]
 
 
-def _damaged(item: str, random: Random) -> str:
+def _bad_date(item: str, random: Random) -> str:
+    body = f"{item[:10]}0231{item[14:17]}"
+    return body + check_character(body)
+
+
+def _scientific(item: str, random: Random) -> str:
     return f"{item[0]}.{item[1:6]}E+17"
 
 
 def _rounded(item: str, random: Random) -> str:
-    """15 digits and three zeros; where those happen to be a sound number, another damage."""
-    rounded = item[:15] + "000"
-    return rounded if not _is_sound(rounded) else _damaged(item, random)
+    """15 digits and three zeros; where those happen to be a sound number, the other damage."""
+    is_sound = check_character(f"{item[:15]}00") == "0"
+    return _scientific(item, random) if is_sound else f"{item[:15]}000"
 
 
-# Cells that still mean the same person, and cells that must be refused, with the reason code.
+# Cells that still mean the same person.
 HARMLESS: dict[str, Callable[[str, Random], str]] = {
     "fifteen_digits": _fifteen,
     "lower_case_x": _lower_x,
@@ -51,7 +59,13 @@ HARMLESS: dict[str, Callable[[str, Random], str]] = {
     "margins": _with_margins,
     "apostrophe": lambda item, random: f"'{item}",
 }
-REFUSED: dict[str, tuple[str, Callable[[str, Random], str]]] = {
-    "bad_check": ("bad_check", _bad_check),
-    "scientific": ("spreadsheet_damaged", _damaged),
+
+# Cells that must be refused, by the reason code that they must get.
+REFUSED: dict[str, Callable[[str, Random], str]] = {
+    "empty": lambda item, random: "",
+    "wrong_length": lambda item, random: item[:17],
+    "bad_character": lambda item, random: f"{item[:6]}O{item[7:]}",
+    "bad_date": _bad_date,
+    "bad_check": _bad_check,
+    "spreadsheet_damaged": lambda item, random: (_scientific if random() < 0.5 else _rounded)(item, random),
 }

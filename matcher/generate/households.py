@@ -8,10 +8,13 @@ from datetime import date
 from math import exp, log
 from random import Random
 from statistics import NormalDist
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from matcher.generate.numbers import AREAS, NumberSource
 from matcher.generate.places import list_towns
+
+T = TypeVar("T")
+AgeShares: TypeAlias = tuple[tuple[int, int, float], ...]
 
 AS_OF = date(2024, 12, 31)
 _PEOPLE_PER_AREA = 500_000
@@ -32,10 +35,10 @@ _PATTERNS = {
     "hscccgg": 0.005,
 }
 # Ages of the head by pattern: (from, below, share).
-_ALONE = ((20, 35, 0.22), (35, 60, 0.33), (60, 75, 0.28), (75, 95, 0.17))
-_COUPLE = ((24, 40, 0.15), (40, 60, 0.38), (60, 75, 0.34), (75, 90, 0.13))
-_WITH_CHILD = ((25, 40, 0.45), (40, 55, 0.42), (55, 70, 0.13))
-_WITH_PARENT = ((28, 40, 0.45), (40, 55, 0.45), (55, 65, 0.10))
+_ALONE: AgeShares = ((20, 35, 0.22), (35, 60, 0.33), (60, 75, 0.28), (75, 95, 0.17))
+_COUPLE: AgeShares = ((24, 40, 0.15), (40, 60, 0.38), (60, 75, 0.34), (75, 90, 0.13))
+_WITH_CHILD: AgeShares = ((25, 40, 0.45), (40, 55, 0.42), (55, 70, 0.13))
+_WITH_PARENT: AgeShares = ((28, 40, 0.45), (40, 55, 0.45), (55, 65, 0.10))
 
 _MEDIAN_INCOME = 42_000  # yuan a head and year, the household's members counted alike
 _INCOME_SPREAD = 0.6  # sigma of its logarithm
@@ -54,8 +57,6 @@ _OTHER_REASONS = {
     "N90": 0.009,
 }
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True)
 class CountySpec:
@@ -71,7 +72,7 @@ class CountySpec:
 
 
 class Household(NamedTuple):
-    """``numbers`` and ``ages`` (completed years) by member; ``reasons`` are codes joined by ``,``, empty if expanding."""
+    """``numbers`` and ``ages`` (completed years) by member; ``reasons`` are codes joined by ``,``."""
 
     household_no: str
     division: str
@@ -80,6 +81,11 @@ class Household(NamedTuple):
     reasons: str
     numbers: list[str]
     ages: list[int]
+
+    @property
+    def label(self) -> tuple[str, ...]:
+        """The label fields of docs/reference/edition.md, as they stand in the base list."""
+        return self.household_no, str(len(self.ages)), self.division, self.expanding, self.reasons
 
 
 def make_households(spec: CountySpec) -> Iterator[Household]:
@@ -104,7 +110,9 @@ def make_households(spec: CountySpec) -> Iterator[Household]:
         serial += 1
         left -= len(ages)
         reasons = label(ages)
-        yield Household(f"J{town.code}{serial:08d}", town.code, town.name, "0" if reasons else "1", reasons, numbers, ages)
+        yield Household(
+            f"J{town.code}{serial:08d}", town.code, town.name, "0" if reasons else "1", reasons, numbers, ages
+        )
 
 
 def _person(role: str, head: int, random: Callable[[], float]) -> tuple[int, bool, bool]:

@@ -23,9 +23,7 @@ class Town:
 
 
 def _county(code: str, towns: dict[str, int]) -> tuple[Town, ...]:
-    return tuple(
-        Town(f"{code}{100 + place}", name, weight) for place, (name, weight) in enumerate(towns.items())
-    )
+    return tuple(Town(f"{code}{100 + place}", name, weight) for place, (name, weight) in enumerate(towns.items()))
 
 
 def _province(counties: int) -> tuple[Town, ...]:

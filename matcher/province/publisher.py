@@ -9,12 +9,12 @@ from __future__ import annotations
 import io
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from keys.clock import Clock, format_time
 from keys.files import exclusive_lock, make_folder
@@ -27,7 +27,7 @@ from matcher.reasons import for_bank_column
 from matcher.slices import file_sha256
 from matcher.tables import BaseList, read_base_list
 from matcher.tables.duplicates import Keep
-from psi.columns import data_of, fixed
+from psi.columns import data_of, fixed, pc
 from psi.edition import LabelSchema, pack_labels
 from psi.encoding import (
     ITEM_BYTES,
@@ -65,7 +65,7 @@ class DatasetPlan:
 
     dataset: str
     epoch: str
-    label: LabelSchema = field(default_factory=LabelSchema)
+    label: LabelSchema = field(default_factory=lambda: LabelSchema())
     bucket: int = 1_024
     duplicates: Keep = "last"
     shrink_limit: float = 0.2
@@ -153,7 +153,10 @@ class Publisher:
     def import_list(
         self, plan: DatasetPlan, source: Path, observer: Observer = SILENT, *, dry_run: bool = False
     ) -> tuple[Outcome, BaseList]:
-        """Read and check a list and keep it, sealed, for :meth:`encode`. Raises InputError kinds, ListShrunk if empty."""
+        """Read and check a list and keep it, sealed, for :meth:`encode`.
+
+        Raises InputError kinds, ListShrunk if no row can be used.
+        """
         with self._exclusive():
             base, staged = self._read(plan, source, observer)
             if dry_run:
@@ -184,7 +187,7 @@ class Publisher:
             edition = self.folders.read(plan.dataset, plan.epoch, number)
             edition.check_files()
             state = edition.read_state()
-            rows = sum(state["live"].to_pylist())
+            rows = int(pc.sum(state["live"].cast(pa.int64())).as_py() or 0)
             self._record(plan, edition, rows, {}, observer)
             return Outcome("published", plan.dataset, plan.epoch, number, rows, source_sha256=edition.source.sha256)
 
@@ -224,7 +227,7 @@ class Publisher:
 
     # Steps
 
-    def _exclusive(self):  # type: ignore[no-untyped-def]
+    def _exclusive(self) -> AbstractContextManager[None]:
         make_folder(self._home / "editions")
         return exclusive_lock(self._home / "editions" / "lock")
 
@@ -333,7 +336,9 @@ class Publisher:
             source=staged.source,
         )
 
-    def _record(self, plan: DatasetPlan, edition: Edition, rows: int, counts: dict[str, int], observer: Observer) -> None:
+    def _record(
+        self, plan: DatasetPlan, edition: Edition, rows: int, counts: dict[str, int], observer: Observer
+    ) -> None:
         observer.step("record")
         self._ledger.record_edition(
             dataset=plan.dataset,
@@ -363,12 +368,16 @@ class Publisher:
     def _outcome(
         self, outcome: str, plan: DatasetPlan, edition: int | None, staged: Staged, comparison: Comparison | None = None
     ) -> Outcome:
-        changes = {} if comparison is None else {
-            "added": comparison.added,
-            "changed": comparison.changed,
-            "removed": comparison.removed,
-            "unchanged": comparison.kept,
-        }
+        changes = (
+            {}
+            if comparison is None
+            else {
+                "added": comparison.added,
+                "changed": comparison.changed,
+                "removed": comparison.removed,
+                "unchanged": comparison.kept,
+            }
+        )
         return Outcome(
             outcome,
             plan.dataset,
@@ -396,7 +405,7 @@ class Publisher:
             names=["item", "label", "slice"],
         ).replace_schema_metadata({"about": json.dumps(about, ensure_ascii=False)})
 
-        def chunks():  # type: ignore[no-untyped-def]
+        def chunks() -> Iterator[bytes]:
             buffer = io.BytesIO()
             with pa.ipc.new_stream(buffer, table.schema) as writer:
                 for batch in table.to_batches(max_chunksize=STAGING_BATCH_ROWS):

@@ -6,8 +6,8 @@ codes (matcher.rejects.ROW_REASONS) that is null where a row is good.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -15,55 +15,66 @@ import pyarrow.compute as pc
 
 from matcher.reasons import ReasonUnknown, parse_reasons
 
-Columns: TypeAlias = "dict[str, pa.Array[Any]]"
-Faults: TypeAlias = "Iterable[tuple[str, pa.Array[Any]]]"  # a reason code, and the rows that it is true of
-Check: TypeAlias = "Callable[[Mapping[str, pa.Array[Any]]], tuple[Columns, pa.Array[Any]]]"
+Column: TypeAlias = Any  # an Arrow array of strings, or of true and false
+Columns: TypeAlias = dict[str, Column]
+Check: TypeAlias = Callable[[Mapping[str, Column]], tuple[Columns, Column]]
 
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f]"
-_MAX_HOUSEHOLD_NO_BYTES = 20
+_SPREADSHEET_FLOAT = r"^[0-9](\.[0-9]+)?[eE]\+[0-9]+$"
+_HOUSEHOLD_NO_BYTES = 20
 _YES = {"1", "是", "y", "yes", "true"}
 _NO = {"0", "否", "n", "no", "false"}
 
 
-def check_customer(cells: Mapping[str, pa.Array[Any]]) -> tuple[Columns, pa.Array[Any]]:
+def check_customer(cells: Mapping[str, Column]) -> tuple[Columns, Column]:
     name = pc.utf8_trim_whitespace(cells["name"])
-    return {"name": name}, _first_fault(len(name), [("control_character", _matches(name, _CONTROL))])
+    return {"name": name}, _first_fault({"control_character": _matches(name, _CONTROL)})
 
 
-def check_base_row(cells: Mapping[str, pa.Array[Any]]) -> tuple[Columns, pa.Array[Any]]:
+def check_base_row(cells: Mapping[str, Column]) -> tuple[Columns, Column]:
     kept = {name: pc.utf8_trim_whitespace(column) for name, column in cells.items() if name != "number"}
-    household_no, size, division = kept["household_no"], kept["household_size"], kept["division"]
-    expanding = kept["expanding"] = _map_distinct(kept["expanding"], _yes_or_no)
-    reasons = kept["reasons"] = _map_distinct(kept["reasons"], _canonical_reasons)
-    length = pc.binary_length(household_no)
-    faults = [
-        ("bad_household_no", pc.or_(pc.equal(length, 0), pc.greater(length, _MAX_HOUSEHOLD_NO_BYTES))),
-        ("control_character", _matches(household_no, _CONTROL)),
-        ("bad_household_size", pc.invert(_matches(size, "^[1-9][0-9]?$"))),
-        ("bad_division", pc.invert(_matches(division, "^[0-9]{6}([0-9]{3}){0,2}$"))),
-        ("bad_expanding", pc.is_null(expanding)),
-        ("bad_reasons", pc.is_null(reasons)),
-        ("contradiction", pc.fill_null(pc.and_(pc.equal(expanding, "1"), pc.not_equal(reasons, "")), False)),
-    ]
-    return kept, _first_fault(len(size), faults)
+    kept["expanding"] = _map_distinct(kept["expanding"], _yes_or_no)
+    kept["reasons"] = _map_distinct(kept["reasons"], _canonical_reasons)
+    household_no, reasons = kept["household_no"], kept["reasons"]
+    faults = {
+        "bad_household_no": pc.or_(
+            pc.invert(_is_between(pc.binary_length(household_no), 1, _HOUSEHOLD_NO_BYTES)),
+            _matches(household_no, _SPREADSHEET_FLOAT),
+        ),
+        "control_character": _matches(household_no, _CONTROL),
+        "bad_household_size": pc.invert(_matches(kept["household_size"], "^[1-9][0-9]?$")),
+        "bad_division": pc.invert(_matches(kept["division"], "^[0-9]{6}([0-9]{3}){0,2}$")),
+        "bad_expanding": pc.is_null(kept["expanding"]),
+        "bad_reasons": pc.is_null(reasons),
+        "too_many_reasons": _matches(reasons, "^([^,]+,){6}"),
+        "contradiction": pc.and_(_matches(kept["expanding"], "1"), _matches(reasons, ".")),
+    }
+    return kept, _first_fault(faults)
 
 
-def _first_fault(rows: int, faults: Faults) -> pa.Array[Any]:
-    found: pa.Array[Any] = pa.nulls(rows, pa.string())
-    for code, mask in faults:
+def _first_fault(faults: Mapping[str, Column]) -> Column:
+    """For each row the first code whose mask is true."""
+    found: Column = pa.nulls(len(next(iter(faults.values()))), pa.string())
+    for code, mask in faults.items():
         if pc.any(mask).as_py():
-            found = pc.coalesce(found, pc.if_else(mask, code, pa.scalar(None, pa.string())))
+            found = pc.coalesce(found, pc.if_else(mask, pa.scalar(code), pa.scalar(None, pa.string())))
     return found
 
 
-def _matches(column: pa.Array[Any], pattern: str) -> pa.Array[Any]:
+def _matches(column: Column, pattern: str) -> Column:
     return pc.match_substring_regex(column, pattern)
 
 
-def _map_distinct(column: pa.Array[Any], convert: Callable[[str], str | None]) -> pa.Array[Any]:
+def _is_between(column: Column, lowest: int, highest: int) -> Column:
+    return pc.and_(
+        pc.greater_equal(column, pa.scalar(lowest, pa.int32())), pc.less_equal(column, pa.scalar(highest, pa.int32()))
+    )
+
+
+def _map_distinct(column: Column, convert: Callable[[str], str | None]) -> Column:
     """``convert`` applied once to each distinct value."""
     encoded = column.dictionary_encode()
-    values = pa.array([convert(value) for value in encoded.dictionary.to_pylist()], pa.string())
+    values: Column = pa.array([convert(value) for value in encoded.dictionary.to_pylist()], pa.string())
     return values.take(encoded.indices)
 
 
@@ -72,7 +83,7 @@ def _yes_or_no(text: str) -> str | None:
     return "1" if folded in _YES else "0" if folded in _NO else None
 
 
-@cache
+@lru_cache(4_096)
 def _canonical_reasons(text: str) -> str | None:
     try:
         return ",".join(parse_reasons(text))

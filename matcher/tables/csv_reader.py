@@ -33,7 +33,9 @@ def read_csv(path: Path, mapping: ColumnMapping, batch_rows: int) -> Iterator[Ta
             # An unclosed quote ends here too: it makes one cell of the rest of the file.
             detail, line = str(error), reader.line_num
             if "field limit" in detail:
-                raise TableTooLarge("a cell is too large", file=path.name, line=line, limit=csv.field_size_limit()) from None
+                raise TableTooLarge(
+                    "a cell is too large", file=path.name, line=line, limit=csv.field_size_limit()
+                ) from None
             raise TableDamaged(detail, file=path.name, line=line) from None
 
 

@@ -25,7 +25,7 @@ def find_duplicates(items: pa.FixedSizeBinaryArray, keep: Keep) -> Duplicates:
     """Needs about 30 bytes a row while it runs."""
     order = sorted_positions(items)  # stable: equal items stay in the file's order
     ordered = items.take(order)
-    repeats = pc.indices_nonzero(pc.equal(ordered[1:], ordered[:-1])).to_pylist()  # ordered[i] == ordered[i + 1]
+    repeats: list[Any] = pc.indices_nonzero(pc.equal(ordered[1:], ordered[:-1])).to_pylist()  # i equals i + 1
     kept_by_place: dict[int, int] = {}
     for place in repeats if keep == "first" else reversed(repeats):
         kept, dropped = (place, place + 1) if keep == "first" else (place + 1, place)

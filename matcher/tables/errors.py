@@ -36,6 +36,6 @@ class TableEmpty(InputError):
 
 
 class ColumnType(InputError):
-    """A column has a type that cannot hold its field, such as an ID number kept as an integer; ``params``: file, field, type."""
+    """A column's type cannot hold its field: an ID number kept as an integer; ``params``: file, field, type."""
 
     code = "column_type"

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from matcher.columns import ColumnMapping
@@ -29,6 +28,7 @@ def read_parquet(path: Path, mapping: ColumnMapping, batch_rows: int) -> Iterato
             wanted = [schema.names[place] for place in places.values()]
             row = 2  # as if a header stood in row 1, like in the other formats
             for batch in table.iter_batches(batch_size=batch_rows, columns=wanted):
+                batch.validate(full=True)  # a file may hold text that is not UTF-8
                 columns = {name: _as_text(batch.column(schema.names[place])) for name, place in places.items()}
                 yield TableBatch(row_numbers(range(row, row + batch.num_rows)), columns)
                 row += batch.num_rows
@@ -45,7 +45,8 @@ def _check_type(path: Path, name: str, kind: pa.DataType) -> None:
     raise ColumnType("this type cannot hold the field", file=path.name, field=name, type=str(kind))
 
 
-def _as_text(column: pa.Array[Any]) -> pa.StringArray:
+def _as_text(column: pa.Array[Any]) -> pa.Array[Any]:
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.int8())
-    return pc.fill_null(column.cast(pa.string()), "")
+    text = column.cast(pa.string()).fill_null("")
+    return text

@@ -45,10 +45,7 @@ def _format(path: Path) -> str:
         raise TableEmpty("the file is empty", file=path.name)
     suffix = path.suffix.lower()
     is_binary = {".xlsx": start == _ZIP, ".parquet": start == _PARQUET}
-    if suffix in is_binary:
-        fits = is_binary[suffix]
-    else:
-        fits = suffix in _READERS and start not in (_ZIP, _PARQUET, _OLD_EXCEL)
-    if not fits:
+    is_text = suffix in _READERS and start not in (_ZIP, _PARQUET, _OLD_EXCEL)
+    if not is_binary.get(suffix, is_text):
         raise FormatUnknown("the content is not what the name says, or neither CSV, XLSX nor Parquet", file=path.name)
     return suffix

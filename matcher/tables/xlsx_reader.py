@@ -14,9 +14,10 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import BufferedReader, BufferedWriter
 from pathlib import Path
-from typing import IO
+from typing import cast
 
 import pyarrow as pa
 
@@ -28,6 +29,7 @@ from psi.errors import InputError
 MAX_UNPACKED_BYTES = 2 << 30
 MAX_MEMORY_BYTES = 3 << 30
 MAX_CPU_S = 600
+_GONE = b'{"fault": "the workbook is too large, or it broke the parser"}'
 
 
 def read_xlsx(path: Path, mapping: ColumnMapping, batch_rows: int) -> Iterator[TableBatch]:
@@ -36,13 +38,17 @@ def read_xlsx(path: Path, mapping: ColumnMapping, batch_rows: int) -> Iterator[T
     Raises the errors of matcher.tables.errors and matcher.columns.
     """
     _check_unpacked_size(path)
+    fields: set[str] = set()
     with _worker(path, batch_rows) as (to_worker, from_worker):
-        while "sheet" in (message := json.loads(from_worker.readline() or b'{"fault": "too large, or it broke the parser"}')):
+        while "sheet" in (message := json.loads(from_worker.readline() or _GONE)):
             try:
                 places = mapping.locate(message["header"])
             except InputError as error:
                 error.params["sheet"] = message["sheet"]
                 raise
+            fields = fields or set(places)
+            if set(places) != fields:
+                raise TableDamaged("the sheets have different columns", file=path.name, sheet=message["sheet"])
             to_worker.write(json.dumps(places).encode() + b"\n")
             to_worker.flush()
             yield from _receive(from_worker, message["sheet"], message["row"] + 1)
@@ -50,7 +56,7 @@ def read_xlsx(path: Path, mapping: ColumnMapping, batch_rows: int) -> Iterator[T
             raise TableDamaged(message["fault"], file=path.name)
 
 
-def _receive(stream: IO[bytes], sheet: str, row: int) -> Iterator[TableBatch]:
+def _receive(stream: BufferedReader, sheet: str, row: int) -> Iterator[TableBatch]:
     with pa.ipc.open_stream(stream) as reader:
         for batch in reader:
             columns = dict(zip(batch.schema.names, batch.columns, strict=True))
@@ -70,22 +76,26 @@ def _check_unpacked_size(path: Path) -> None:
 
 
 @contextmanager
-def _worker(path: Path, batch_rows: int) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+def _worker(path: Path, batch_rows: int) -> Iterator[tuple[BufferedWriter, BufferedReader]]:
     """The worker's standard input and output. It inherits no environment, and ends with the block."""
     root = Path(__file__).resolve().parents[2]
     limits = [str(batch_rows), str(MAX_CPU_S), str(MAX_MEMORY_BYTES)]
-    with subprocess.Popen(  # noqa: S603  (no shell, and our own module)
+    process = subprocess.Popen(  # noqa: S603  (no shell, and our own module)
         [sys.executable, "-P", "-m", "matcher.tables.xlsx_worker", str(path.resolve()), *limits],
         env={"PYTHONPATH": os.pathsep.join([str(root), *(os.path.abspath(entry) for entry in sys.path)])},
         cwd="/",
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-    ) as process:
-        try:
-            assert process.stdin and process.stdout
-            yield process.stdin, process.stdout
-        except (pa.ArrowInvalid, OSError) as error:  # the stream broke off
-            raise TableDamaged(f"the workbook broke the parser: {type(error).__name__}", file=path.name) from None
-        finally:
-            process.kill()
+    )
+    to_worker, from_worker = cast(BufferedWriter, process.stdin), cast(BufferedReader, process.stdout)
+    try:
+        yield to_worker, from_worker
+    except (ValueError, OSError) as error:  # a line or a stream that broke off
+        raise TableDamaged(f"the workbook broke the parser: {type(error).__name__}", file=path.name) from None
+    finally:
+        process.kill()
+        process.wait()
+        from_worker.close()
+        with suppress(BrokenPipeError):
+            to_worker.close()

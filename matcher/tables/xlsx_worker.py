@@ -13,12 +13,23 @@ import resource
 import sys
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
+from io import BufferedWriter
 from itertools import islice
+from typing import cast
 
 import pyarrow as pa
-from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError, SheetTypeEnum, SheetVisibleEnum
+from python_calamine import (
+    CalamineError,
+    CalamineSheet,
+    CalamineWorkbook,
+    PasswordError,
+    SheetTypeEnum,
+    SheetVisibleEnum,
+)
 
 Cell = int | float | str | bool | date | datetime | time | timedelta
+
+EXACT = 1e15  # a spreadsheet keeps 15 digits of a number
 
 
 def limit_self(cpu_s: int, memory: int) -> None:
@@ -36,13 +47,11 @@ def say(**message: object) -> None:
 
 def send_sheet(sheet: CalamineSheet, batch_rows: int) -> None:
     rows = sheet.iter_rows()
-    for number, header in enumerate(rows, start=1):
-        if any(header):
-            break
-    say(sheet=sheet.name, row=number, header=[as_text(cell)[:100] for cell in header])
+    row, header = next((row, cells) for row, cells in enumerate(rows, start=1) if any(cells))
+    say(sheet=sheet.name, row=row, header=[as_text(cell)[:100] for cell in header])
     places: dict[str, int] = json.loads(sys.stdin.buffer.readline())
     schema = pa.schema([pa.field(name, pa.string()) for name in places])
-    with pa.ipc.new_stream(sys.stdout.buffer, schema) as writer:
+    with pa.ipc.new_stream(cast(BufferedWriter, sys.stdout.buffer), schema) as writer:
         while chunk := list(islice(rows, batch_rows)):
             columns = [pa.array(texts(chunk, name, place), pa.string()) for name, place in places.items()]
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
@@ -55,15 +64,21 @@ def texts(rows: list[list[Cell]], name: str, place: int) -> Iterator[str]:
 
 
 def number_as_text(cell: Cell) -> str:
-    """A numeric ID cell has lost digits or may have: it is written as a spreadsheet shows it, which the normaliser refuses."""
+    """A numeric ID cell has lost digits, or may have: the normaliser refuses the form that a spreadsheet shows."""
     if isinstance(cell, int | float) and not isinstance(cell, bool):
-        return f"{float(cell):.14E}"
+        return as_spreadsheet_float(cell)
     return as_text(cell)
+
+
+def as_spreadsheet_float(cell: float) -> str:
+    return f"{cell:.14E}"
 
 
 def as_text(cell: Cell) -> str:
     if isinstance(cell, bool):
         return str(int(cell))
+    if isinstance(cell, int | float) and abs(cell) >= EXACT:
+        return as_spreadsheet_float(cell)
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
     if isinstance(cell, date | time):

@@ -28,7 +28,8 @@ WARRANT = Warrant("扩中家庭名单匹配", "客户单独同意", "演示员")
 
 def item(number: int) -> bytes:
     """A valid ID number that nobody has: 990000 was never assigned. Numbers 0 to 9,999,999 are distinct."""
-    body = f"990000{1960 + number // 1_000 % 40:04d}{number // 40_000 % 12 + 1:02d}{number // 480_000 % 28 + 1:02d}{number % 1_000:03d}"
+    year, rest = 1960 + number // 1_000 % 40, number // 40_000
+    body = f"990000{year}{rest % 12 + 1:02d}{rest // 12 % 28 + 1:02d}{number % 1_000:03d}"
     return (body + check_character(body)).encode()
 
 
@@ -75,9 +76,7 @@ def match(
     """One run of a bank at ``home``, from opening the store to closing it."""
     job = MatchJob(DATASET, divisions, WARRANT, "customers.csv")
     with bank_store(home, province.clock) as store, connect(province) as client:
-        return run_match(
-            job, customers(items), store=store, client=client, province=province.public, observe=observe
-        )
+        return run_match(job, customers(items), store=store, client=client, province=province.public, observe=observe)
 
 
 def records(home: Path, run: Run) -> list[dict[str, Any]]:

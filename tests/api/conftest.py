@@ -2,23 +2,57 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from province_home import ProvinceHome, RunningProvince
+
+from api.limits import Limits
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet_logs() -> None:
+    """Logs are made and dropped; structlog.testing.capture_logs still sees them."""
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+
+
+@pytest.fixture(scope="session")
+def home_as_made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("made") / "province"
+    ProvinceHome.create(path)
+    return path
 
 
 @pytest.fixture
-def province_home(tmp_path: Path) -> Iterator[ProvinceHome]:
-    home = ProvinceHome.create(tmp_path / "province")
-    yield home
-    home.close()
+def province_home(home_as_made: Path, tmp_path: Path) -> Iterator[ProvinceHome]:
+    yield from _copied(home_as_made, tmp_path / "province")
 
 
 @pytest.fixture
 def province(province_home: ProvinceHome) -> Iterator[RunningProvince]:
-    running = RunningProvince.start(province_home)
+    """A province of the test's own."""
+    yield from _running(province_home)
+
+
+@pytest.fixture(scope="module")
+def shared_province(home_as_made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProvince]:
+    """One province for all tests of a module that change nothing in it."""
+    for home in _copied(home_as_made, tmp_path_factory.mktemp("shared") / "province"):
+        yield from _running(home, Limits(unknown_refusals_per_minute=100_000))
+
+
+def _copied(made: Path, path: Path) -> Iterator[ProvinceHome]:
+    shutil.copytree(made, path)
+    home = ProvinceHome.open(path)
+    yield home
+    home.close()
+
+
+def _running(home: ProvinceHome, limits: Limits | None = None) -> Iterator[RunningProvince]:
+    running = RunningProvince.start(home, limits)
     try:
         yield running
         running.check_invariants()

@@ -33,6 +33,7 @@ from psi.suites import RISTRETTO255_SHA512
 
 DATASET, EPOCH = "base", "2026"
 DIVISION = "330922"
+PROVINCE = Identity("演示省", "province", bytes([7]) * 32)
 FLAKY_SHARE = 0.05
 BUCKET = 64
 
@@ -59,13 +60,17 @@ class FakeEdition:
     envelope: bytes
     slices: dict[str, bytes]
 
+    @property
+    def payload_sha256(self) -> str:
+        return hashlib.sha256(self.manifest.encode()).hexdigest()
+
 
 @dataclass
 class FakeProvince:
     """``public`` is what a bank pins. Faults are functions that change what goes out."""
 
     bank: PublicIdentity
-    identity: Identity = field(default_factory=lambda: Identity("演示省", "province", bytes([7]) * 32))
+    identity: Identity = PROVINCE
     key: SecretKey = field(default_factory=SecretKey.generate)
     clock: Clock = field(default_factory=SystemClock)
     flaky_share: float = FLAKY_SHARE
@@ -79,8 +84,10 @@ class FakeProvince:
     def __post_init__(self) -> None:
         self.charges: dict[str, int] = {}  # request id: elements
         self.answers: dict[str, tuple[bytes, bytes]] = {}  # request id: (request body, honest answer)
+        self.editions: list[FakeEdition] = []
         self.requests: list[tuple[str, str]] = []
         self.refused_at_random = 0
+        self.ranges: list[tuple[str, str | None]] = []  # Range and If-Range of every request that had them
         self._nonces: set[str] = set()
         self._lock = threading.Lock()
         self._random = random.Random(20260105)
@@ -118,7 +125,10 @@ class FakeProvince:
         """Sign an edition of these residents and serve it. ``changes`` replace fields of the manifest."""
         now, label = self.clock.now(), LabelSchema()
         divisions = sorted({resident.division[:6] for resident in residents} | {DIVISION})
-        slices = {division: self._encode(residents, division, label) for division in divisions}
+        slices = {
+            division: encode_slice(residents, division, self.key, self.receipt_key(division), label)
+            for division in divisions
+        }
         manifest = Manifest(
             dataset=DATASET,
             epoch=EPOCH,
@@ -130,48 +140,26 @@ class FakeProvince:
             not_after=format_time(now + timedelta(days=300)),
             label=label,
             divisions={DIVISION: "嵊泗县"},
-            slices=tuple(_entry(division, content, label) for division, content in slices.items()),
+            slices=(),
             previous=None,
         ).model_copy(update=changes)
-        self.edition = self.sign(manifest, slices)
+        return self.publish_slices(manifest, slices)
+
+    def publish_slices(self, manifest: Manifest, slices: dict[str, bytes]) -> FakeEdition:
+        """Sign a manifest over these slices, whatever they hold, and serve both."""
+        entries = tuple(_entry(division, content) for division, content in slices.items())
+        manifest = manifest.model_copy(update={"slices": entries})
+        self.edition = FakeEdition(manifest, sign_envelope(self.identity, PAYLOAD_TYPE, manifest.encode()), slices)
+        self.editions.append(self.edition)
         return self.edition
 
-    def sign(self, manifest: Manifest, slices: dict[str, bytes]) -> FakeEdition:
-        return FakeEdition(manifest, sign_envelope(self.identity, PAYLOAD_TYPE, manifest.encode()), slices)
+    @property
+    def first_edition(self) -> FakeEdition:
+        return self.editions[0]
 
     def serve(self, edition: FakeEdition, **changes: Any) -> None:
         """Serve an edition made earlier, or one with another envelope."""
         self.edition = replace(edition, **changes)
-
-    def _encode(self, residents: Sequence[Resident], division: str, label: LabelSchema) -> bytes:
-        rows = [resident for resident in residents if resident.division[:6] == division]
-        labels = pack_labels(
-            [pa.array([str(getattr(row, name)) for row in rows], pa.string()) for name in label.fields], label.width
-        )
-        versions = b"".join(row.version.to_bytes(4, "little") for row in rows)
-        tags, sealed = _native.encode_rows(
-            self.key,
-            b"".join(row.item for row in rows),
-            18,
-            dataset=DATASET,
-            epoch=EPOCH,
-            versions=versions,
-            labels=labels,
-            label_width=label.width,
-            receipt_keys=[self.receipt_key(division)],
-            receipt_key_index=bytes(2 * len(rows)),
-        )
-        missing = -len(rows) % BUCKET
-        noise = random.Random(division).randbytes
-        part = sorted_slice(
-            tags + noise(16 * missing),
-            versions + (1).to_bytes(4, "little") * missing,
-            sealed + noise(label.sealed_width * missing),
-            label.width,
-        )
-        sink = pa.BufferOutputStream()
-        write_slice(sink, part, label.width)
-        return sink.getvalue().to_pybytes()
 
     # What the handler does
 
@@ -228,7 +216,41 @@ class FakeProvince:
         return 404, {"code": "not_found"}
 
 
-def _entry(division: str, content: bytes, label: LabelSchema) -> SliceEntry:
+def encode_slice(
+    residents: Sequence[Resident], division: str, key: SecretKey, receipt_key: bytes, label: LabelSchema
+) -> bytes:
+    """The slice file of one division's residents, padded to BUCKET rows."""
+    rows = [resident for resident in residents if resident.division[:6] == division]
+    labels = pack_labels(
+        [pa.array([str(getattr(row, name)) for row in rows], pa.string()) for name in label.fields], label.width
+    )
+    versions = b"".join(row.version.to_bytes(4, "little") for row in rows)
+    tags, sealed = _native.encode_rows(
+        key,
+        b"".join(row.item for row in rows),
+        18,
+        dataset=DATASET,
+        epoch=EPOCH,
+        versions=versions,
+        labels=labels,
+        label_width=label.width,
+        receipt_keys=[receipt_key],
+        receipt_key_index=bytes(2 * len(rows)),
+    )
+    missing = -len(rows) % BUCKET
+    noise = random.Random(division).randbytes
+    part = sorted_slice(
+        tags + noise(16 * missing),
+        versions + (1).to_bytes(4, "little") * missing,
+        sealed + noise(label.sealed_width * missing),
+        label.width,
+    )
+    sink = pa.BufferOutputStream()
+    write_slice(sink, part, label.width)
+    return sink.getvalue().to_pybytes()
+
+
+def _entry(division: str, content: bytes) -> SliceEntry:
     rows = pa.ipc.open_file(content).get_batch(0).num_rows
     digest = hashlib.sha256(content).hexdigest()
     name = f"{division}.arrow"
@@ -239,6 +261,7 @@ def _handler(province: FakeProvince) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = 30
+        wbufsize = 65_536  # head and body in one write, or delayed acknowledgements cost 40 ms each
 
         def do_GET(self) -> None:
             self._answer(b"")
@@ -261,6 +284,7 @@ def _handler(province: FakeProvince) -> type[BaseHTTPRequestHandler]:
             headers = {"Retry-After": "0"} if status in (409, 503) else {}
             requested = self.headers.get("Range")
             if status == 200 and requested is not None and "/slices/" in self.path:
+                province.ranges.append((requested, self.headers.get("If-Range")))
                 start = int(requested.removeprefix("bytes=").removesuffix("-"))
                 headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
                 status, data = 206, data[start:]

@@ -20,18 +20,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from fake_province import DATASET, EPOCH, FakeProvince
 
-from api.client import (
+from api.client import AnswerInvalid, Connection, InsecureUrl, ProvinceClient, TlsUntrusted
+from api.refusals import (
     AccessRefused,
-    AnswerInvalid,
     BudgetExhausted,
     ClockRefused,
-    Connection,
     EpochRefused,
-    InsecureUrl,
-    ProvinceClient,
     ProvinceRefused,
     SignatureRefused,
-    TlsUntrusted,
 )
 from api.retry import ProvinceUnavailable, RetryPolicy
 from api.wire import EvaluateRequest
@@ -86,13 +82,17 @@ def client_of(url: str, policy: RetryPolicy = IMPATIENT, timeout_s: float = 5.0)
     return ProvinceClient(Connection(url, timeout_s=timeout_s), BANK, SystemClock(), policy)
 
 
-@pytest.mark.parametrize("url", ["http://10.1.2.3", "http://province.example", "ftp://127.0.0.1", "province", "http://[::"])
+@pytest.mark.parametrize(
+    "url", ["http://10.1.2.3", "http://province.example", "ftp://127.0.0.1", "province", "http://[::"]
+)
 def test_an_address_without_tls_is_refused(url: str) -> None:
     with pytest.raises(InsecureUrl):
         Connection(url)
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:8443", "http://[::1]:8443", "http://localhost", "https://province.example"])
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8443", "http://[::1]:8443", "http://localhost", "https://province.example"]
+)
 def test_loopback_and_https_are_accepted(url: str) -> None:
     assert Connection(url).url == url
     assert Connection("http://10.1.2.3", allow_plain_http=True)
@@ -123,7 +123,9 @@ def test_a_refusal_is_an_error_at_once(status: int, code: str, error: type[Provi
         assert len(times) == 1
 
 
-@pytest.mark.parametrize("content", [b"", b"not json", b"[1]", b'{"code": 5}', b'{"code": "<script>"}', b"[" * 60_000, b"x" * 70_000])
+@pytest.mark.parametrize(
+    "content", [b"", b"not json", b"[1]", b'{"code": 5}', b'{"code": "<script>"}', b"[" * 60_000, b"x" * 70_000]
+)
 def test_a_refusal_that_is_no_problem_document(content: bytes) -> None:
     with server(say(403, content)) as (url, _), client_of(url) as client:
         with pytest.raises(ProvinceRefused) as raised:
@@ -133,7 +135,15 @@ def test_a_refusal_that_is_no_problem_document(content: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("status", "code"),
-    [(408, "body_timeout"), (409, "in_flight"), (429, "slow_down"), (502, ""), (503, "busy"), (504, ""), (401, "replayed")],
+    [
+        (408, "body_timeout"),
+        (409, "in_flight"),
+        (429, "slow_down"),
+        (502, ""),
+        (503, "busy"),
+        (504, ""),
+        (401, "replayed"),
+    ],
 )
 def test_what_may_pass_is_tried_again_until_patience_ends(status: int, code: str) -> None:
     problem = json.dumps({"code": code}).encode()
@@ -210,9 +220,16 @@ def test_an_answer_without_end_is_cut_off() -> None:
 
 
 def test_a_compressed_answer_is_refused() -> None:
-    with server(say(200, b"\x1f\x8b", Content_Encoding="gzip")) as (url, _), client_of(url) as client:
-        with pytest.raises(AnswerInvalid):
-            client.get_manifest(DATASET, EPOCH)
+    zipped = say(200, b"\x1f\x8b", Content_Encoding="gzip")
+    with server(zipped) as (url, _), client_of(url) as client, pytest.raises(AnswerInvalid):
+        client.get_manifest(DATASET, EPOCH)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>sign in to the network</html>", b"x" * 156, b"MCEA" + bytes(40)])
+def test_something_else_than_an_answer(content: bytes) -> None:
+    """A gateway's page, say: it is no answer, and says nothing about anybody's key."""
+    with server(say(200, content)) as (url, _), client_of(url) as client, pytest.raises(AnswerInvalid):
+        client.evaluate(DATASET, EPOCH, REQUEST)
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"current_epoch": null}', b"\xff"])
@@ -289,8 +306,6 @@ def make_certificate(folder: Path) -> Path:
     path = folder / "server.pem"
     path.write_bytes(
         certificate.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return path

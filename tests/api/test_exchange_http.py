@@ -12,7 +12,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from api.exchange import ExchangeNotAsked, ExchangeSession, serve_exchange
+from api.exchange import ExchangeExpired, ExchangeSession, serve_exchange
 from api.exchange_client import PeerRefused, PeerUnavailable, fetch_answer
 from api.exchange_message import (
     MAX_OVERHEAD,
@@ -121,7 +121,7 @@ def test_nobody_asks(responder: Responder) -> None:
         time.sleep(1.5)
         with pytest.raises(httpx.ConnectError):
             httpx.get(running.url + "/answer")
-    assert isinstance(running.ended_with, ExchangeNotAsked)
+    assert isinstance(running.ended_with, ExchangeExpired)
 
 
 def test_another_request_in_the_same_session_is_refused(responder: Responder) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +15,9 @@ import httpx
 import pytest
 from province_home import BANK, DATASET, EPOCH, EVALUATE, OTHER_BANK, ProvinceHome, RunningProvince, blinded
 
+from api.evaluations import EpochKeys
 from api.wire import REQUEST_TYPE, decode_answer, encode_request, idempotency_header
+from keys.epochs import EpochStateError
 from psi.oprf import MODE_VOPRF, SecretKey, blind_evaluate, evaluate
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "ristretto255" / "rfc9496_ristretto255.json"
@@ -23,16 +27,34 @@ P = (2**255 - 19).to_bytes(32, "little")
 P_PLUS_2 = (2**255 - 17).to_bytes(32, "little")
 
 
-@pytest.fixture
-def unharmed(province: RunningProvince) -> Iterator[RunningProvince]:
-    """A province at which whatever the test does is refused: nothing is charged, each refusal leaves one audit row."""
-    yield province
+@contextmanager
+def nothing_done(province: RunningProvince) -> Iterator[RunningProvince]:
+    """Whatever is asked meanwhile is refused: nothing is charged or evaluated, each refusal leaves one audit row."""
+
+    def done() -> tuple[object, ...]:
+        metrics = httpx.get(f"{province.url}/metrics", trust_env=False).text
+        evaluated = re.findall(r"^mingce_elements_evaluated_total .*$", metrics, re.M)
+        return evaluated, home.query("SELECT * FROM charge"), home.query("SELECT * FROM budget")
+
     home = province.home
-    assert home.used() == 0
-    assert home.query("SELECT COUNT(*) FROM charge") == [(0,)]
-    codes = [answer.json()["code"] for answer in province.answers]
-    assert [code for _, code in home.refusals()] == codes
-    assert "mingce_elements_evaluated_total 0.0" in httpx.get(f"{province.url}/metrics", trust_env=False).text
+    before, answered, refused_before = done(), len(province.answers), len(home.refusals())
+    yield province
+    assert done() == before
+    codes = [answer.json()["code"] for answer in province.answers[answered:]]
+    assert [code for _, code in home.refusals()[refused_before:]] == codes
+
+
+@pytest.fixture
+def unharmed(shared_province: RunningProvince) -> Iterator[RunningProvince]:
+    with nothing_done(shared_province):
+        yield shared_province
+
+
+@pytest.fixture
+def unharmed_own(province: RunningProvince) -> Iterator[RunningProvince]:
+    """For a test that changes something in the province before it is refused."""
+    with nothing_done(province):
+        yield province
 
 
 def refused(answer: httpx.Response, status: int, code: str) -> dict[str, object]:
@@ -161,12 +183,14 @@ def test_d07_an_unknown_key_is_answered_with_the_current_one(unharmed: RunningPr
     expects_current_key(unharmed.evaluate(request), unharmed.home)
 
 
-def test_d07_a_key_that_is_not_active_yet(unharmed: RunningProvince) -> None:
-    pending = unharmed.home.keystore.get_epoch(DATASET, "2027")
-    unharmed.home.ledger.set_budget(BANK.public.fingerprint, DATASET, "2027", 100)
+def test_d07_a_key_that_is_not_active_yet(province: RunningProvince) -> None:
+    home = province.home
+    pending = home.keystore.get_epoch(DATASET, "2027")
+    home.ledger.set_budget(BANK.public.fingerprint, DATASET, "2027", 100)
     _, elements = blinded(1)
-    request = replace(unharmed.request(elements), fingerprint=bytes.fromhex(pending.fingerprint))
-    expects_current_key(unharmed.evaluate(request, path=EVALUATE.replace(EPOCH, "2027")), unharmed.home)
+    request = replace(province.request(elements), fingerprint=bytes.fromhex(pending.fingerprint))
+    with nothing_done(province):
+        expects_current_key(province.evaluate(request, path=EVALUATE.replace(EPOCH, "2027")), home)
 
 
 def test_d07_a_retired_key(province: RunningProvince) -> None:
@@ -179,21 +203,30 @@ def test_d07_a_retired_key(province: RunningProvince) -> None:
     assert province.home.used() == 1
 
 
+def test_d07_a_retired_key_is_let_go(province_home: ProvinceHome) -> None:
+    keys = EpochKeys(province_home.keystore)
+    assert keys.open(province_home.epoch) is keys.open(province_home.epoch)
+    province_home.keystore.expire_epoch(DATASET, EPOCH)
+    keys.get_epoch(DATASET, EPOCH)
+    with pytest.raises(EpochStateError):
+        keys.open(province_home.epoch)
+
+
 @pytest.mark.parametrize("days", [-1, 401])
-def test_d07_a_key_outside_its_time(unharmed: RunningProvince, days: int) -> None:
-    unharmed.home.clock.advance(timedelta(days=days).total_seconds())
+def test_d07_a_key_outside_its_time(unharmed_own: RunningProvince, days: int) -> None:
+    unharmed_own.home.clock.advance(timedelta(days=days).total_seconds())
     _, elements = blinded(1)
-    expects_current_key(unharmed.evaluate(unharmed.request(elements)), unharmed.home)
+    expects_current_key(unharmed_own.evaluate(unharmed_own.request(elements)), unharmed_own.home)
 
 
-def test_a_budget_in_another_epoch_does_not_count(unharmed: RunningProvince) -> None:
-    home = unharmed.home
+def test_a_budget_in_another_epoch_does_not_count(unharmed_own: RunningProvince) -> None:
+    home = unharmed_own.home
     home.keystore.activate_epoch(DATASET, "2027")
     home.ledger.set_current_epoch(DATASET, "2027")
     _, elements = blinded(1)
     next_key = bytes.fromhex(home.keystore.get_epoch(DATASET, "2027").fingerprint)
-    request = replace(unharmed.request(elements), fingerprint=next_key)
-    refused(unharmed.evaluate(request, path=EVALUATE.replace(EPOCH, "2027")), 403, "not_granted")
+    request = replace(unharmed_own.request(elements), fingerprint=next_key)
+    refused(unharmed_own.evaluate(request, path=EVALUATE.replace(EPOCH, "2027")), 403, "not_granted")
 
 
 def test_two_active_epochs_answer_each_with_its_own_key(province: RunningProvince) -> None:
@@ -213,11 +246,11 @@ def test_two_active_epochs_answer_each_with_its_own_key(province: RunningProvinc
 
 
 @pytest.mark.parametrize("dataset", ["other", "none"])
-def test_a_dataset_that_is_not_granted_looks_like_none(unharmed: RunningProvince, dataset: str) -> None:
-    unharmed.home.ledger.register_dataset("other", title="别的", label_schema={})
+def test_a_dataset_that_is_not_granted_looks_like_none(unharmed_own: RunningProvince, dataset: str) -> None:
+    unharmed_own.home.ledger.register_dataset("other", title="别的", label_schema={})
     _, elements = blinded(1)
     path = EVALUATE.replace(DATASET, dataset)
-    problem = refused(unharmed.evaluate(unharmed.request(elements), path=path), 404, "not_found")
+    problem = refused(unharmed_own.evaluate(unharmed_own.request(elements), path=path), 404, "not_found")
     assert set(problem) == {"type", "title", "status", "code", "request_id"}
 
 

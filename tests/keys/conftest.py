@@ -1,18 +1,16 @@
-"""Shared parts of the tests of keys/. Passphrases are derived at the lowest cost libsodium allows."""
+"""Fixtures of the tests of keys/."""
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from keys.clock import SettableClock
 from keys.identity import Identity
-from keys.wrap import FileKek, PassphraseCost, PassphraseKek, create_kek_file
-
-CHEAP = PassphraseCost(passes=1, memory_kib=8)
+from keys.keystore import KeyStore
+from keys.wrap import FileKek, create_kek_file
 
 
 @pytest.fixture
@@ -38,11 +36,7 @@ def kek(tmp_path: Path) -> FileKek:
 
 
 @pytest.fixture
-def passphrase_kek() -> Callable[[str], PassphraseKek]:
-    return lambda passphrase: PassphraseKek(lambda: passphrase, CHEAP)
-
-
-@pytest.fixture(autouse=True)
-def no_handle_left_open() -> Iterator[None]:
-    yield
-    gc.collect()
+def store(tmp_path: Path, kek: FileKek, clock: SettableClock) -> Iterator[KeyStore]:
+    store = KeyStore(tmp_path / "home", kek, clock=clock, actor="test")
+    yield store
+    store.close()

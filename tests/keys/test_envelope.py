@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keys.envelope import EnvelopeInvalid, UntrustedSigner, claimed_signer, open_envelope, sign_envelope
@@ -17,6 +17,7 @@ TYPE = "application/vnd.mingce.manifest+json"
 PAYLOAD = b'{"format":"mingce-edition/1"}'
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=2_000), st.text(st.characters(codec="utf-8"), max_size=40))
 def test_a_payload_comes_back_as_it_was(payload: bytes, payload_type: str) -> None:
     province = Identity("演示省", "province", bytes(32))
@@ -141,6 +142,7 @@ def test_the_size_limit_is_exact(province: Identity) -> None:
         open_envelope(envelope, TYPE, province.public, max_bytes=len(envelope) - 1)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_no_single_byte_can_be_changed(data: st.DataObject) -> None:
     signer = Identity("演示省", "province", bytes(32))

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keys.clock import SettableClock
@@ -25,6 +25,7 @@ def test_the_context_is_that_of_the_protocol() -> None:
     assert context("kuozhong", "2026") == b"\x08kuozhong\x042026"
 
 
+@settings(deadline=None)
 @given(NAMES, NAMES, NAMES, NAMES)
 def test_no_two_pairs_of_names_share_a_context(a: str, b: str, c: str, d: str) -> None:
     assert (context(a, b) == context(c, d)) == ((a, b) == (c, d))
@@ -71,6 +72,7 @@ def test_a_name_can_never_be_a_path(name: str) -> None:
         check_name(name, "dataset")
 
 
+@settings(deadline=None)
 @given(NAMES)
 def test_names_are_returned_as_they_are(name: str) -> None:
     assert check_name(name, "dataset") == name

@@ -128,7 +128,7 @@ def test_d34_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
         "import sys, time\nfrom pathlib import Path\nfrom keys.files import exclusive_lock\n"
         "with exclusive_lock(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)\n"
     )
-    with subprocess.Popen(  # noqa: S603
+    with subprocess.Popen(
         [sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
     ) as process:
         assert process.stdout is not None

@@ -7,7 +7,7 @@ import pickle
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keys.identity import (
@@ -36,6 +36,7 @@ def test_signs_as_rfc_8032() -> None:
     identity.public.verify(b"\xaf\x82", RFC8032_SIGNATURE)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=500))
 def test_what_is_sealed_opens_for_its_receiver_only(plaintext: bytes) -> None:
     receiver, other = Identity.generate("甲", "bureau"), Identity.generate("乙", "bureau")
@@ -148,6 +149,7 @@ def test_a_faulty_document_is_refused(bank: Identity, fault: str) -> None:
         PublicIdentity.from_json(json.dumps(document))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300) | st.text(max_size=300))
 def test_noise_is_refused(document: bytes | str) -> None:
     with pytest.raises(IdentityInvalid):

@@ -5,8 +5,9 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import nacl.bindings as sodium
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keys.sealedfile import CHUNK_BYTES, SealedFileInvalid, read_sealed, write_sealed
@@ -21,6 +22,7 @@ def read(path: Path, key: bytes = KEY, context: bytes = CONTEXT) -> bytes:
     return b"".join(read_sealed(path, key, context))
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.binary(max_size=50)
@@ -113,6 +115,20 @@ def test_another_key_context_or_stream_does_not_open(tmp_path: Path) -> None:
     path.write_bytes(first[: HEAD_BYTES + SEALED_BYTES] + second[HEAD_BYTES + SEALED_BYTES :])
     with pytest.raises(SealedFileInvalid):
         read(path)
+
+
+@pytest.mark.parametrize("tags", [("FINAL", "FINAL"), ("FINAL", "MESSAGE"), ("MESSAGE", "MESSAGE")])
+def test_a_stream_that_ends_elsewhere_is_refused(tmp_path: Path, tags: tuple[str, str]) -> None:
+    """Authentic chunks, as only a holder of the key can make them, but no end or two."""
+    state = sodium.crypto_secretstream_xchacha20poly1305_state()
+    sealed = b"MCSF\x01" + sodium.crypto_secretstream_xchacha20poly1305_init_push(state, KEY)
+    for name in tags:
+        tag = getattr(sodium, f"crypto_secretstream_xchacha20poly1305_TAG_{name}")
+        associated = b"mingce/1 sealed file\x00" + CONTEXT
+        sealed += sodium.crypto_secretstream_xchacha20poly1305_push(state, bytes(CHUNK_BYTES), associated, tag)
+    (tmp_path / "file").write_bytes(sealed)
+    with pytest.raises(SealedFileInvalid):
+        read(tmp_path / "file")
 
 
 def test_a_failing_source_leaves_the_old_file(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keys.strictjson import JsonInvalid, parse_object, require_members, require_text
@@ -15,6 +15,7 @@ _values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=5), _values, max_size=4))
 def test_plain_objects_are_read_as_they_are(value: dict[str, object]) -> None:
     assert parse_object(json.dumps(value).encode(), value, max_bytes=10_000) == value
@@ -52,7 +53,8 @@ def test_anything_ambiguous_is_refused(document: bytes) -> None:
 
 def test_members_and_texts() -> None:
     assert require_members({"a": 1}, ["a"]) == {"a": 1}
-    for value in (None, [], {"a": 1, "b": 2}, {}):
+    values: list[object] = [None, [], {"a": 1, "b": 2}, {}]
+    for value in values:
         with pytest.raises(JsonInvalid):
             require_members(value, ["a"])
     assert require_text("名册") == "名册"

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import CHEAP
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from keys_home import CHEAP
 from nacl.pwhash import argon2id
 
 from keys.wrap import (
@@ -40,6 +41,7 @@ PROVIDERS: dict[str, Callable[[], KekProvider]] = {
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
+@settings(deadline=None)
 @given(plaintext=st.binary(max_size=100), context=st.binary(max_size=50))
 def test_what_is_wrapped_opens_again(name: str, plaintext: bytes, context: bytes) -> None:
     wrapped = PROVIDERS[name]().wrap(plaintext, context)
@@ -98,6 +100,13 @@ def test_another_key_does_not_open(other: KekProvider) -> None:
         other.unwrap(EnvironmentKek(environment=ENVIRONMENT).wrap(SECRET, CONTEXT), CONTEXT)
 
 
+def test_another_kind_of_key_says_so() -> None:
+    providers = [provider() for provider in PROVIDERS.values()]
+    for one, other in (providers, reversed(providers)):
+        with pytest.raises(KeyUnwrapFailed, match="another kind"):
+            other.unwrap(one.wrap(SECRET, CONTEXT), CONTEXT)
+
+
 def test_another_passphrase_does_not_open() -> None:
     wrapped = PassphraseKek(lambda: PASSPHRASE, CHEAP).wrap(SECRET, CONTEXT)
     with pytest.raises(KeyUnwrapFailed):
@@ -137,8 +146,10 @@ def test_a_malformed_key_file_is_refused(tmp_path: Path, content: bytes) -> None
         FileKek(path).wrap(SECRET, CONTEXT)
 
 
-def test_a_missing_key_file_or_folder_is_refused(tmp_path: Path) -> None:
-    for path in (tmp_path / "none", tmp_path):
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe, 0o600)
+    for path in (tmp_path / "none", tmp_path, pipe):
         with pytest.raises(KekUnavailable):
             FileKek(path).wrap(SECRET, CONTEXT)
 
@@ -196,14 +207,16 @@ def test_the_salt_and_cost_stand_beside_the_key() -> None:
 
 
 def test_the_default_cost_is_libsodiums_moderate() -> None:
-    assert MODERATE == PassphraseCost(3, 256 * 1024)
+    assert (MODERATE.passes, MODERATE.memory_kib) == (3, 256 * 1024)
     wrapped = PassphraseKek(lambda: PASSPHRASE).wrap(SECRET, CONTEXT)
     kek = argon2id.kdf(32, PASSPHRASE.encode(), wrapped[6:22], opslimit=3, memlimit=256 * 1024 * 1024)
     header, nonce, sealed = wrapped[:30], wrapped[30:42], wrapped[42:]
     assert AESGCM(kek).decrypt(nonce, sealed, header + CONTEXT) == SECRET
 
 
-@pytest.mark.parametrize("passes, memory_kib", [(0, 8), (1, 0), (5, 8), (2**32 - 1, 8), (1, 2**20 + 1), (1, 2**32 - 1)])
+@pytest.mark.parametrize(
+    ("passes", "memory_kib"), [(0, 8), (1, 0), (5, 8), (2**32 - 1, 8), (1, 2**20 + 1), (1, 2**32 - 1)]
+)
 def test_an_unreasonable_cost_is_not_paid(passes: int, memory_kib: int) -> None:
     wrapped = bytearray(PassphraseKek(lambda: PASSPHRASE, CHEAP).wrap(SECRET, CONTEXT))
     wrapped[22:30] = passes.to_bytes(4, "big") + memory_kib.to_bytes(4, "big")

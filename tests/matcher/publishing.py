@@ -66,7 +66,7 @@ class KillAt(Observer):
 
     def step(self, name: str, total: int | None = None) -> None:
         if self._step is None:
-            print(name, flush=True)  # noqa: T201
+            print(name, flush=True)
         elif name == self._step:
             os.kill(os.getpid(), signal.SIGKILL)
 

@@ -407,13 +407,12 @@ def test_a_taken_write_lock_is_reported_as_busy_and_nothing_changes(
 
 
 def test_a_full_disk_is_reported_and_nothing_changes(ledger: Ledger, party: str) -> None:
+    ledger.set_budget(party, DATASET, EPOCH, 100_000)
     connection = ledger._store._db.conn
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     connection.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(DatabaseUnavailable, match="full"):
-        for number in range(1000):
-            charge(ledger, party, 1000 + number, 1, epoch=EPOCH)
-            ledger.set_budget(party, DATASET, EPOCH, 100_000)
+        [charge(ledger, party, 1000 + number, 1) for number in range(1000)]
     budget = ledger.find_budget(party, DATASET, EPOCH)
     assert budget is not None
     (charged,) = connection.execute("SELECT SUM(n) FROM charge").fetchone()
@@ -463,3 +462,15 @@ def test_d38_every_acknowledged_charge_survives_a_kill(ledger: Ledger, party: st
     assert ledger.find_budget(party, DATASET, EPOCH) == Budget(limit=1_000_000, used=3 * len(stored))
     assert ledger._store._db.conn.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     ledger.verify_audit()
+
+
+def test_every_column_is_explained_in_the_reference(ledger: Ledger) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "province-store.md").read_text(encoding="utf-8")
+    connection = ledger._store._db.conn
+    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+    explained = {part.split("\n", 1)[0]: part for part in text.split("\n## ")[1:]}
+    assert set(explained) == {name for name in tables if not name.startswith(("_", "sqlite_"))}
+    for table, part in explained.items():
+        cells = "\n".join(line.split("|")[1] for line in part.splitlines() if line.startswith("|"))
+        for _, column, *_ in connection.execute(f"PRAGMA table_info({table})"):
+            assert f"`{column}`" in cells, f"{table}.{column}"

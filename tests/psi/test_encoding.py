@@ -79,7 +79,15 @@ class Sender:
         new_tags, sealed = encode_changed(comparison, rows, KEYS, LABEL, dataset="base", epoch="2026")
         tags = all_tags(self.state, comparison, new_tags)
         built = build_slices(
-            self.state, comparison, rows, tags, sealed, self.slices, LABEL, bucket=BUCKET, random_bytes=self.random_bytes
+            self.state,
+            comparison,
+            rows,
+            tags,
+            sealed,
+            self.slices,
+            LABEL,
+            bucket=BUCKET,
+            random_bytes=self.random_bytes,
         )
         self.slices = dict(built)
         self.state = next_state(self.state, comparison, rows, tags)
@@ -145,8 +153,9 @@ def test_a_label_key_never_seals_two_labels(history: list[dict[int, Person]]) ->
             width = LABEL.sealed_width
             for row in range(part.rows):
                 key = tags[row * 16 : row * 16 + 16], int.from_bytes(versions[row * 4 : row * 4 + 4], "little")
-                assert sealed_by_key.setdefault(key, sealed[row * width : row * width + width]) == (
-                    sealed[row * width : row * width + width]
+                assert (
+                    sealed_by_key.setdefault(key, sealed[row * width : row * width + width])
+                    == (sealed[row * width : row * width + width])
                 )
 
 

@@ -141,10 +141,7 @@ class TestSealing:
 
     def test_dataset_and_epoch_cannot_be_shifted_into_each_other(self) -> None:
         """The lengths are hashed: "ab" + "c" is not "a" + "bc"."""
-        both = [
-            _native.derive_tags(self.OUTPUTS[:64], dataset=a, epoch=b)
-            for a, b in (("ab", "c"), ("a", "bc"))
-        ]
+        both = [_native.derive_tags(self.OUTPUTS[:64], dataset=a, epoch=b) for a, b in (("ab", "c"), ("a", "bc"))]
         assert both[0] != both[1]
 
     def test_a_key_seals_unlike_for_every_version(self) -> None:

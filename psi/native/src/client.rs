@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 use crate::{
-    backend::{Backend, BaseTable, CHUNK, Encoding},
+    backend::{BaseTable, CHUNK, Encoding},
     dleq,
     error::{Batch, Error, Result},
     oprf::{bad_element, finalize_hash, refuse_identity, validate_elements},
@@ -44,19 +44,10 @@ impl BlindedBatch {
         let size = count.max(pad_to);
         check_batch_size(count)?;
         check_batch_size(size)?;
-        let blinds = SeededScalars::new("mingce/1 blind", seed, context)?.derive(
-            job.backend,
-            count,
-            items,
-            width,
-        )?;
+        let blinds = seeded_scalars(job, "mingce/1 blind", seed, context, count, items, width)?;
         let mut batch = BlindedBatch::with_blinds(job, mode, items, width, blinds)?;
-        let padding = SeededScalars::new("mingce/1 padding", seed, context)?.derive(
-            job.backend,
-            size - count,
-            b"",
-            0,
-        )?;
+        let spare = size - count;
+        let padding = seeded_scalars(job, "mingce/1 padding", seed, context, spare, b"", 0)?;
         batch.blinded.resize(size, [0; 32]);
         let chunks = padding
             .par_chunks(CHUNK)
@@ -168,44 +159,36 @@ impl BlindedBatch {
 ///
 /// The item is hashed in so that a seed used again by mistake, for other items, still
 /// gives blinds of their own: a blind shared by two items would tie them together.
-struct SeededScalars {
-    prefix: Zeroizing<Vec<u8>>,
-}
-
-impl SeededScalars {
-    fn new(label: &str, seed: &[u8; 32], context: &[u8]) -> Result<SeededScalars> {
-        let length = u16::try_from(context.len())
-            .map_err(|_| Error::input("a context is at most 65,535 bytes"))?;
-        let prefix = [label.as_bytes(), &[0], &length.to_be_bytes(), context, seed].concat();
-        Ok(SeededScalars {
-            prefix: Zeroizing::new(prefix),
-        })
-    }
-
-    fn derive(
-        &self,
-        backend: &dyn Backend,
-        count: usize,
-        items: &[u8],
-        width: usize,
-    ) -> Result<Zeroizing<Vec<Scalar>>> {
-        let mut scalars = Zeroizing::new(Vec::with_capacity(count));
-        let mut messages = Zeroizing::new(Vec::with_capacity(CHUNK * (8 + width)));
-        let mut uniform = Zeroizing::new([[0; 64]; CHUNK]);
-        for start in (0..count).step_by(CHUNK) {
-            let end = count.min(start + CHUNK);
-            messages.clear();
-            for i in start..end {
-                messages.extend_from_slice(&(i as u64).to_be_bytes());
-                messages.extend_from_slice(&items[i * width..(i + 1) * width]);
-            }
-            let uniform = &mut uniform[..end - start];
-            backend.sha512(&self.prefix, &messages, 8 + width, b"", uniform);
-            scalars.extend(uniform.iter().map(Scalar::from_bytes_mod_order_wide));
+fn seeded_scalars(
+    job: &Job,
+    label: &str,
+    seed: &[u8; 32],
+    context: &[u8],
+    count: usize,
+    items: &[u8],
+    width: usize,
+) -> Result<Zeroizing<Vec<Scalar>>> {
+    let length = u16::try_from(context.len())
+        .map_err(|_| Error::input("a context is at most 65,535 bytes"))?
+        .to_be_bytes();
+    let prefix = Zeroizing::new([label.as_bytes(), &[0], &length, context, seed].concat());
+    let mut scalars = Zeroizing::new(Vec::with_capacity(count));
+    let mut messages = Zeroizing::new(Vec::with_capacity(CHUNK * (8 + width)));
+    let mut uniform = Zeroizing::new([[0; 64]; CHUNK]);
+    for start in (0..count).step_by(CHUNK) {
+        let end = count.min(start + CHUNK);
+        messages.clear();
+        for i in start..end {
+            messages.extend_from_slice(&(i as u64).to_be_bytes());
+            messages.extend_from_slice(&items[i * width..(i + 1) * width]);
         }
-        if scalars.contains(&Scalar::ZERO) {
-            return Err(Error::input("the seed gives a zero blind: take another"));
-        }
-        Ok(scalars)
+        let uniform = &mut uniform[..end - start];
+        job.backend
+            .sha512(&prefix, &messages, 8 + width, b"", uniform);
+        scalars.extend(uniform.iter().map(Scalar::from_bytes_mod_order_wide));
     }
+    if scalars.contains(&Scalar::ZERO) {
+        return Err(Error::input("the seed gives a zero blind: take another"));
+    }
+    Ok(scalars)
 }

@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn published_cases() {
+    fn d45_published_cases() {
         let path = concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/../../tests/vectors/id18/gb11643.json"

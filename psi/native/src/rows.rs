@@ -83,21 +83,21 @@ pub fn encode_rows(
             &mut prf,
         )?;
         derive_tags(job.backend, context, &prf, tags);
-        let mut made = vec![[0; RECEIPT]; count];
+        let mut issued = vec![[0; RECEIPT]; count];
         if !receipt_keys.keys.is_empty() {
             receipts(
                 job.backend,
                 context,
                 (start..start + count).map(|row| receipt_keys.key(row)),
                 rows,
-                &mut made,
+                &mut issued,
             )?;
         }
         let label_keys = derive_label_keys(job.backend, context, &prf, rows.versions);
         for (i, row) in sealed.chunks_exact_mut(sealed_width).enumerate() {
             row[..rows.label_width]
                 .copy_from_slice(&rows.labels[i * rows.label_width..][..rows.label_width]);
-            row[rows.label_width..][..RECEIPT].copy_from_slice(&made[i]);
+            row[rows.label_width..][..RECEIPT].copy_from_slice(&issued[i]);
             seal(&label_keys[i], row);
         }
         job.advance(count);

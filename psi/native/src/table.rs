@@ -87,20 +87,12 @@ pub fn find_tags(
     )
 }
 
-/// Tags are uniform, so a tag's value tells its place within about the root of the
-/// column's length; a binary search of that neighbourhood touches one or two pages. If
-/// the bounds turn out not to hold it (tags that are not uniform), the rest is searched.
+/// Plain binary search: on columns of 10^5 to 10^7 tags it measured faster than starting
+/// from the place that a uniform tag's value suggests. Tags compare as numbers, which is
+/// several times cheaper than as bytes.
 fn find(sorted: &[[u8; TAG]], query: &[u8; TAG]) -> Option<usize> {
-    let value = u64::from_be_bytes(query[..8].try_into().expect("8 of 16 bytes"));
-    let guess = ((u128::from(value) * sorted.len() as u128) >> 64) as usize;
-    let slack = 2 * sorted.len().isqrt() + 8;
-    let (mut low, mut high) = (guess.saturating_sub(slack), sorted.len().min(guess + slack));
-    if low > 0 && sorted[low - 1] >= *query {
-        (low, high) = (0, low);
-    } else if high < sorted.len() && sorted[high] <= *query {
-        (low, high) = (high, sorted.len());
-    }
-    let position = low + sorted[low..high].partition_point(|tag| tag < query);
+    let number = u128::from_be_bytes(*query);
+    let position = sorted.partition_point(|tag| u128::from_be_bytes(*tag) < number);
     (sorted.get(position) == Some(query)).then_some(position)
 }
 

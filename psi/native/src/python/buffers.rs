@@ -1,6 +1,8 @@
 //! Foreign memory in, Python bytes out.
 
-use pyo3::{buffer::PyUntypedBuffer, exceptions::PyOverflowError, prelude::*, types::PyBytes};
+use std::mem::MaybeUninit;
+
+use pyo3::{buffer::PyUntypedBuffer, exceptions::PyOverflowError, ffi, prelude::*, types::PyBytes};
 
 use crate::error::Error;
 
@@ -106,13 +108,33 @@ pub fn checked_size(count: usize, width: usize) -> Result<usize, Error> {
 }
 
 /// `bytes` of `count` rows of `width`, filled in place.
+///
+/// Like PyBytes::new_with, but gigabytes are zeroed in pieces with the GIL released, so that
+/// Ctrl-C and other threads need not wait for it.
 pub fn new_bytes<'py>(
     py: Python<'py>,
     count: usize,
     width: usize,
     fill: impl FnOnce(&mut [u8]) -> PyResult<()>,
-) -> PyResult<Bound<'py, PyBytes>> {
-    PyBytes::new_with(py, checked_size(count, width)?, fill)
+) -> PyResult<Rows<'py>> {
+    const PIECE: usize = 1 << 25;
+    let size = checked_size(count, width)?;
+    // SAFETY: the call returns a new bytes object of `size` bytes, not yet initialised, that
+    // only we know of, or null with an exception set. `size` is at most isize::MAX. The
+    // slice ends before the object is given away.
+    let (bytes, uninitialised) = unsafe {
+        let bytes = ffi::PyBytes_FromStringAndSize(std::ptr::null(), size as ffi::Py_ssize_t);
+        let bytes = Bound::from_owned_ptr_or_err(py, bytes)?;
+        let start = ffi::PyBytes_AsString(bytes.as_ptr()).cast::<MaybeUninit<u8>>();
+        (bytes, std::slice::from_raw_parts_mut(start, size))
+    };
+    for piece in uninitialised.chunks_mut(PIECE) {
+        py.detach(|| piece.fill(MaybeUninit::new(0)));
+        py.check_signals()?;
+    }
+    // SAFETY: every byte was just written; MaybeUninit<u8> is laid out as u8.
+    fill(unsafe { &mut *(std::ptr::from_mut(uninitialised) as *mut [u8]) })?;
+    Ok(bytes.cast_into()?)
 }
 
 /// The same as rows of N bytes.

@@ -37,11 +37,11 @@ pub fn encode_rows<'py>(
     let context = Context::new(dataset, epoch)?;
     let columns = receipt_rows(&items, width, &versions, &labels, label_width)?;
     let count = columns.versions.len();
-    let keys = receipt_keys
-        .iter()
-        .map(|key| key.array("a receipt key").copied())
-        .collect::<Result<Vec<_>, _>>()?;
-    let keys = Zeroizing::new(keys);
+    // Its capacity is never outgrown, so no copy of a key is left behind unwiped.
+    let mut keys = Zeroizing::new(Vec::with_capacity(receipt_keys.len()));
+    for key in &receipt_keys {
+        keys.push(*key.array("a receipt key")?);
+    }
     let index = match &receipt_key_index {
         Some(index) => index.rows("receipt_key_index")?,
         None => &[],

@@ -1,0 +1,69 @@
+"""``mingce bench``: what it measures is the real thing, and adds up."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.bench import FORMAT
+from scripts.benchmarks.kernel import made_up_items, measure_kernel
+from scripts.benchmarks.measure import MIN_RUNS, measure
+from scripts.benchmarks.peers import STEPS, compare_with_openmined
+from scripts.benchmarks.pipeline import measure_pipeline
+from scripts.benchmarks.whole_job import BenchFailed, _Job
+
+
+def test_medians_are_taken_in_turn() -> None:
+    order: list[str] = []
+    times = measure({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, MIN_RUNS)
+    assert "".join(order) == "ab" * (MIN_RUNS + 1)
+    assert times["a"].runs == MIN_RUNS
+
+
+def test_items_have_the_items_shape_and_differ() -> None:
+    packed = made_up_items(100, start=50)
+    assert len(packed) == 1800
+    assert len({packed[at : at + 18] for at in range(0, len(packed), 18)}) == 100
+    assert packed.startswith(b"990000000000000050")
+
+
+def test_kernel_figures() -> None:
+    figures = measure_kernel(32, MIN_RUNS)
+    assert [figure.items for figure in figures] == [32] * 4
+    assert all(figure.one_core_us > 0.5 and figure.all_cores_us > 0.5 for figure in figures)
+
+
+def test_pipeline_figures_add_up() -> None:
+    measured = measure_pipeline(500, MIN_RUNS)
+    besides = sum(measured.steps_us.values())
+    for kind in ("one_core", "all_cores"):
+        assert measured.besides_percent[kind] == pytest.approx(100 * besides / measured.encode_us[kind], rel=0.02)
+
+
+def test_both_sides_find_the_same() -> None:
+    compared = compare_with_openmined(40, 30, MIN_RUNS)
+    assert compared.common == 15
+    for seconds in (compared.openmined_s, compared.one_core_s, compared.all_cores_s):
+        assert seconds["all steps"] == pytest.approx(sum(seconds[step] for step in STEPS), abs=1e-3)
+
+
+def test_a_failing_command_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BenchFailed) as caught:
+        _Job(tmp_path).run("province", "refresh", "--config", "nowhere")
+    assert caught.value.params["step"] == "province refresh"
+
+
+def test_quick_writes_its_document(tmp_path: Path) -> None:
+    out = tmp_path / "bench.json"
+    command = [sys.executable, "-m", "scripts.cli", "bench", "--quick", "--out", str(out), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    document = json.loads(out.read_text("utf-8"))
+    assert json.loads(done.stdout) == document
+    assert document["format"] == FORMAT
+    assert document["machine"]["backend"]
+    assert document["x25519_us"] > 1
+    assert len(document["kernel"]) == 4
