@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 CARGO_JOBS ?= 2
 NATIVE := psi/_native.abi3.so
-NATIVE_SOURCES := $(shell find psi/native -name '*.rs' -not -path '*/target/*') psi/native/Cargo.toml pyproject.toml
+NATIVE_SOURCES := $(shell find psi/native/src -name '*.rs') psi/native/Cargo.toml Cargo.toml Cargo.lock pyproject.toml
 
 .PHONY: demo test test-slow test-rust bench lint format lock clean setup
 
@@ -30,7 +30,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	cd psi/native && cargo fmt --check && cargo clippy --quiet --all-targets --jobs $(CARGO_JOBS) -- -D warnings
+	cd psi/native && cargo fmt --check && cargo clippy --quiet --all-targets --all-features --jobs $(CARGO_JOBS) -- -D warnings
 
 format: setup
 	$(BIN)/ruff format .
@@ -56,4 +56,4 @@ lock: ## renew requirements.lock: hashes, no addresses
 		--generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) build demo psi/native/target $(NATIVE)
+	rm -rf $(VENV) build demo target $(NATIVE)

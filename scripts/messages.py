@@ -110,6 +110,9 @@ MESSAGES: dict[str, Message] = {
     "run_not_found": Message("没有这次匹配", "No such run", "运行 bank status 查看。", "See `bank status`."),
     "run_state_invalid": Message("这次匹配的状态不允许：{detail}", "The run's state does not allow this: {detail}"),
     "alarm_not_found": Message("没有这条警报", "No such alarm"),
+    "storage_failed": Message("名单分片无法写入：{detail}", "A slice cannot be stored: {detail}", "检查磁盘空间，再运行一次。", "Check disk space, then run again."),
+    "edition_unknown": Message("没有接收过这一版", "No such edition was accepted", "运行 bank status 查看。", "See `bank status`."),
+    "batch_not_pending": Message("批次已有应答或不存在", "The batch is answered already, or unknown", *_REPORT),
     "customer_not_asked": Message("有客户本期还没有查询结果", "Some customers have no stored answer yet", *_RUN_AGAIN),
     "transcript_mismatch": Message("交换记录与所存摘要不符", "The exchange does not match its digest", *_ALARM),
     # publishing
@@ -145,13 +148,22 @@ MESSAGES: dict[str, Message] = {
                                  "检查本机时钟；时钟无误则联系省财政厅。", "Check the clock; if it is right, ask the province."),
     "slice_invalid": Message("名单分片损坏或被改动：{detail}", "A slice is damaged or altered: {detail}", *_ALARM),
     "verification_failed": Message("校验不通过：{detail}", "Verification failed: {detail}", *_ALARM),
+    "clock_skew": Message("对方时钟与本机相差过大", "The caller's clock is too far off", "双方校准时钟。", "Set both clocks."),
+    "bad_signature": Message("请求签名无效：{detail}", "A request is not properly signed: {detail}", "核对双方指纹。", "Compare fingerprints."),
+    "too_large": Message("一批超过 65,535 个元素", "More than 65,535 elements in a batch"),
+    "suite_mismatch": Message("双方的算法套件不一致", "The two sides speak different suites", "更新软件。", "Update the software."),
+    "bad_body": Message("请求格式不对", "The request body is malformed", "更新软件。", "Update the software."),
     # one-shot exchange
     "exchange_message_invalid": Message("交换文件不可用：{detail}", "The exchange file cannot be used: {detail}", *_SEND_AGAIN),
     "exchange_peer_message": Message("对方发来的数据不合协议：{detail}", "The other side's data break the protocol: {detail}", *_SEND_AGAIN),
     "exchange_worker_died": Message("处理对方数据的进程中止：{detail}", "The process that read the other side's data died: {detail}", *_SEND_AGAIN),
-    "exchange_not_asked": Message("没有与之对应的请求：{detail}", "There is no request for this: {detail}"),
     "exchange_expired": Message("交换已超时", "The exchange has run out of time", "请重新开始。", "Begin anew."),
     "exchange_unknown": Message("没有这次交换：{detail}", "No such exchange: {detail}"),
+    # made-up data and measuring
+    "overlap_too_large": Message("名单上的成年人不够（需 {wanted}，有 {adults}）", "Not enough adults on the list (wanted {wanted}, there are {adults})",
+                                 "加大 --rows 或减小 --overlap。", "Raise --rows or lower --overlap."),
+    "too_many_people": Message("虚构号段不够用：{detail}", "The made-up prefixes are used up: {detail}", "减小 --rows。", "Lower --rows."),
+    "bench_failed": Message("测量在这一步失败：{step}（{detail}）", "Measuring failed at: {step} ({detail})", *_REPORT),
     # this machine
     "backend_failed": Message("计算内核不可用：{detail}", "The arithmetic kernel failed: {detail}", "检查 MINGCE_BACKEND。", "Check MINGCE_BACKEND."),
     "demo_failed": Message("演示在这一步失败：{step}（{detail}）", "The demo failed at: {step} ({detail})", *_REPORT),

@@ -220,6 +220,8 @@ def refresh(
         )
     if rejects is not None and base is not None:
         write_rejects(rejects, base.rejects)
+    if not dry_run:
+        Ledger.open(home.path, home.clock).prune(home.clock.now())
     _print_outcome(outcome, as_json=json_)
 
 

@@ -18,7 +18,7 @@ from matcher.generate.households import CountySpec, Household, make_households
 Format = Literal["csv", "parquet"]
 
 COLUMNS = ("证件号码", "家庭编号", "家庭人数", "行政区划", "行政区划名称", "是否扩中家庭", "非扩中原因标签")
-_HOUSEHOLDS_AT_ONCE = 20_000
+_HOUSEHOLDS_AT_ONCE = {"csv": 2_000, "parquet": 20_000}  # a row group of Parquet should not be small
 
 
 @dataclass
@@ -42,18 +42,18 @@ class CountySummary:
 def generate_county(path: Path, spec: CountySpec, *, format: Format = "csv") -> CountySummary:
     """Write the base list of a made-up county or province, in bounded memory, whole or not at all.
 
-    About 400,000 rows a second. Raises CountyUnknown, TooManyPeople, OSError.
+    About 200,000 rows a second. Raises CountyUnknown, TooManyPeople, OSError.
     """
     summary = CountySummary()
     write = {"csv": _write_csv, "parquet": _write_parquet}[format]
     with atomic_writer(path) as stream:
-        write(stream, _batches(spec, summary))
+        write(stream, _batches(spec, summary, _HOUSEHOLDS_AT_ONCE[format]))
     return summary
 
 
-def _batches(spec: CountySpec, summary: CountySummary) -> Iterator[list[Household]]:
+def _batches(spec: CountySpec, summary: CountySummary, size: int) -> Iterator[list[Household]]:
     households = make_households(spec)
-    while batch := list(islice(households, _HOUSEHOLDS_AT_ONCE)):
+    while batch := list(islice(households, size)):
         summary.add(batch)
         yield batch
 
