@@ -30,7 +30,7 @@ DEFAULT_LABEL_WIDTH = 64
 DEFAULT_BUCKET = 1_024
 RECEIPT_SCHEME: Literal["hmac-sha512/16"] = "hmac-sha512/16"
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9._-]{1,63}$")]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Division = Annotated[str, Field(pattern=r"^[0-9]{6}$")]
 Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]

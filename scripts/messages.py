@@ -171,7 +171,14 @@ MESSAGES: dict[str, Message] = {
 }  # fmt: skip
 
 GUARDS = {"list_shrunk", "budget_exhausted", "edition_not_rising", "not_granted"}
-TEMPORARY = {"exchange_expired", "province_unavailable", "peer_unavailable", "province_refused", "epoch_refused", "exchange_worker_died"}
+TEMPORARY = {
+    "exchange_expired",
+    "province_unavailable",
+    "peer_unavailable",
+    "province_refused",
+    "epoch_refused",
+    "exchange_worker_died",
+}
 WAITING = {Locked.code, "busy"}
 
 

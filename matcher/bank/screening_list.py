@@ -15,6 +15,7 @@ from psi.columns import Column, pc
 
 ID_COLUMN = "证件号码"
 YES, NO, NOT_LISTED = "是", "否", "不在名单"
+_INPUT_STATES = {"ok": "正常", "ok_unknown_place": "正常（地区码未知）", "ok_converted_15": "由 15 位转换"}
 
 
 def screening_columns(store: BankStore, run: Run, *, unmatched: bool) -> dict[str, Column | pa.ChunkedArray[Any]]:
@@ -33,7 +34,7 @@ def screening_columns(store: BankStore, run: Run, *, unmatched: bool) -> dict[st
         "非扩中原因标签": _described(records["reasons"], _reason_words(records["reasons"])),
         "版本": pa.repeat(f"{run.dataset}/{run.epoch}/{run.edition}", len(records)),
         "匹配编号": pa.repeat(run.run_id, len(records)),
-        "输入状态": records["input_state"],
+        "输入状态": _described(records["input_state"], _INPUT_STATES),
     }
 
 

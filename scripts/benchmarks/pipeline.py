@@ -17,6 +17,7 @@ from matcher.slices import write_slice_file
 from matcher.tables import read_base_list
 from psi.edition import DEFAULT_BUCKET, LabelSchema, Slice
 from psi.encoding import (
+    ITEM_BYTES,
     BaseRows,
     Comparison,
     EncodingKeys,
@@ -28,7 +29,7 @@ from psi.encoding import (
     next_state,
 )
 from psi.oprf import MODE_VOPRF, SecretKey, evaluate
-from scripts.benchmarks.measure import Timing, measure_one
+from scripts.benchmarks.measure import Timing, measure, measure_one
 
 T = TypeVar("T")
 DATASET, EPOCH = "bench", "2026"
@@ -70,14 +71,17 @@ def measure_pipeline(rows: int, runs: int) -> Pipeline:
         state = step("remember", lambda: next_state(empty_state(), compared, packed, tags))
         slices = step("sort", lambda: _slices(state, compared, packed, tags, sealed, label))
         step("write, hash", lambda: _write(folder, slices, label))
-        encode = {
-            "one_core": measure_one(lambda: _encode(compared, packed, keys, label, 1), runs),
-            "all_cores": measure_one(lambda: _encode(compared, packed, keys, label, 0), runs),
-        }
-        kernel = {
-            "one_core": measure_one(lambda: evaluate(MODE_VOPRF, keys.key, packed.items, 18, threads=1), runs),
-            "all_cores": measure_one(lambda: evaluate(MODE_VOPRF, keys.key, packed.items, 18), runs),
-        }
+        times = measure(
+            {
+                "encode one": lambda: _encode(compared, packed, keys, label, 1),
+                "kernel one": lambda: evaluate(MODE_VOPRF, keys.key, packed.items, ITEM_BYTES, threads=1),
+                "encode all": lambda: _encode(compared, packed, keys, label, 0),
+                "kernel all": lambda: evaluate(MODE_VOPRF, keys.key, packed.items, ITEM_BYTES),
+            },
+            runs,
+        )
+    encode = {"one_core": times["encode one"], "all_cores": times["encode all"]}
+    kernel = {"one_core": times["kernel one"], "all_cores": times["kernel all"]}
     besides = sum(timing.wall_s for timing in steps.values())
     return Pipeline(
         len(packed),
