@@ -40,7 +40,7 @@ format: setup
 setup: $(NATIVE)
 
 $(NATIVE): $(VENV)/.ready $(NATIVE_SOURCES)
-	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.88 or newer (rustup), then run make again"; exit 1; }
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.89 or newer (rustup), then run make again"; exit 1; }
 	$(BIN)/maturin develop --release --quiet --jobs $(CARGO_JOBS)
 	@touch $@
 

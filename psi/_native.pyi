@@ -64,6 +64,7 @@ class BlindedBatch:
         seed: Buffer | None = None,
         context: Buffer = b"",
         pad_to: int = 0,
+        blinding: str | None = None,
         threads: int = 0,
         progress: Progress = None,
     ) -> None:
@@ -72,9 +73,14 @@ class BlindedBatch:
         With a 32-byte ``seed`` the blinds are derived from (seed, context, position, item), so
         that a batch can be made again after a break and an auditor can open positions;
         without, from a fresh random seed. The batch is padded to ``pad_to`` with random elements
-        (derived from the same seed). How: docs/reference/protocol.md section 7."""
+        (derived from the same seed). How: docs/reference/protocol.md section 7.
+
+        ``blinding`` is "additive" (H(x) + r*G: two to three times cheaper, sound only with a proof, so the
+        default in mode VOPRF) or "multiplicative" (r*H(x), RFC 9497's own; the default in mode OPRF)."""
     @staticmethod
-    def with_blinds(mode: int, items: Buffer, width: int, blinds: Buffer) -> BlindedBatch:
+    def with_blinds(
+        mode: int, items: Buffer, width: int, blinds: Buffer, *, blinding: str | None = "multiplicative"
+    ) -> BlindedBatch:
         """Dangerous: caller-chosen blinds, for test vectors and audit opening."""
     def __len__(self) -> int:
         """n, without the padding."""

@@ -8,7 +8,7 @@ use crate::{
     backend::{BaseTable, CHUNK, Encoding},
     dleq,
     error::{Batch, Error, Result},
-    oprf::{bad_element, finalize_hash, refuse_identity, validate_elements},
+    oprf::{DecodedBatch, bad_element, finalize_hash, refuse_identity},
     run::Job,
     suite::{Mode, Output, check_batch_size, hash_to_uniform, item_count},
 };
@@ -20,9 +20,22 @@ pub struct ProofOf<'a> {
     pub proof: &'a [u8],
 }
 
+/// How an input is hidden. On the wire both look the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blinding {
+    /// RFC 9497 section 3.3.1: blind * H(x), undone by the inverse of the blind.
+    Multiplicative,
+    /// H(x) + blind * G, undone by subtracting blind * public key: one fixed-base
+    /// multiplication each way. Sound only under a pinned public key, with the proof
+    /// verified before unblinding and a blind for each element of its own (ePrint 2021/273),
+    /// so only mode VOPRF has it.
+    Additive,
+}
+
 /// The client's side of one batch: section 3.3.1 Blind and Finalize.
 pub struct BlindedBatch {
     mode: Mode,
+    blinding: Blinding,
     width: usize,
     items: Zeroizing<Vec<u8>>,
     blinds: Zeroizing<Vec<Scalar>>,
@@ -34,6 +47,7 @@ impl BlindedBatch {
     pub fn blind(
         job: &Job,
         mode: Mode,
+        blinding: Blinding,
         items: &[u8],
         width: usize,
         seed: &[u8; 32],
@@ -45,7 +59,7 @@ impl BlindedBatch {
         check_batch_size(count)?;
         check_batch_size(size)?;
         let blinds = seeded_scalars(job, "mingce/1 blind", seed, context, count, items, width)?;
-        let mut batch = BlindedBatch::with_blinds(job, mode, items, width, blinds)?;
+        let mut batch = BlindedBatch::with_blinds(job, mode, blinding, items, width, blinds)?;
         let spare = size - count;
         let padding = seeded_scalars(job, "mingce/1 padding", seed, context, spare, b"", 0)?;
         batch.blinded.resize(size, [0; 32]);
@@ -54,7 +68,7 @@ impl BlindedBatch {
             .zip(batch.blinded[count..].par_chunks_mut(CHUNK));
         job.for_each_chunk(chunks, |(scalars, out)| {
             job.backend
-                .mul_base_encode(scalars, BaseTable::generator(), out);
+                .mul_base_encode(scalars, job.backend.generator(), out);
             Ok(())
         })?;
         Ok(batch)
@@ -64,10 +78,14 @@ impl BlindedBatch {
     pub fn with_blinds(
         job: &Job,
         mode: Mode,
+        blinding: Blinding,
         items: &[u8],
         width: usize,
         blinds: Zeroizing<Vec<Scalar>>,
     ) -> Result<BlindedBatch> {
+        if (mode, blinding) == (Mode::Oprf, Blinding::Additive) {
+            return Err(Error::input("additive blinding needs a proof: mode VOPRF"));
+        }
         let count = item_count(items, width)?;
         check_batch_size(count)?;
         if blinds.len() != count {
@@ -80,12 +98,18 @@ impl BlindedBatch {
             .zip(blinded.par_chunks_mut(CHUNK));
         job.for_each_chunk(chunks, |((items, blinds), out)| {
             let uniform = hash_to_uniform(job.backend, mode, items, width);
-            job.backend.hash_mul_each_encode(&uniform, blinds, out);
+            match blinding {
+                Blinding::Multiplicative => {
+                    job.backend.hash_mul_each_encode(&uniform, blinds, out);
+                }
+                Blinding::Additive => job.backend.hash_add_base_encode(&uniform, blinds, out),
+            }
             job.advance(out.len());
             refuse_identity(out)
         })?;
         Ok(BlindedBatch {
             mode,
+            blinding,
             width,
             items: Zeroizing::new(items.to_vec()),
             blinds,
@@ -118,14 +142,22 @@ impl BlindedBatch {
             ));
         }
         match (self.mode, proof) {
-            (Mode::Oprf, None) => validate_elements(job, Batch::Evaluated, evaluated)?,
+            (Mode::Oprf, None) => self.unblind(job, evaluated, out),
             (Mode::Voprf, Some(ProofOf { public_key, proof })) => {
                 let blinded = &self.blinded;
-                dleq::verify_proof(job, self.mode, public_key, blinded, evaluated, proof)?;
+                let verified =
+                    dleq::verify_proof(job, self.mode, public_key, blinded, evaluated, proof)?;
+                match self.blinding {
+                    Blinding::Multiplicative => self.unblind(job, evaluated, out),
+                    Blinding::Additive => {
+                        let (_, point) = dleq::decode_public_key(public_key)?;
+                        let table = job.backend.base_table(&point);
+                        self.unblind_verified(job, &verified, &table, out)
+                    }
+                }
             }
-            _ => return Err(Error::input("mode VOPRF takes a proof, mode OPRF none")),
+            _ => Err(Error::input("mode VOPRF takes a proof, mode OPRF none")),
         }
-        self.unblind(job, evaluated, out)
     }
 
     /// unblindedElement = G.ScalarInverse(blind) * evaluatedElement, then the hash.
@@ -144,6 +176,33 @@ impl BlindedBatch {
             job.backend
                 .decode_mul_each_encode(evaluated, &inverses, &mut elements)
                 .map_err(|bad| bad_element(Batch::Evaluated, chunk, bad.0))?;
+            finalize_hash(job.backend, items, self.width, &elements, out);
+            job.advance(out.len());
+            Ok(())
+        })
+    }
+
+    /// unblindedElement = evaluatedElement - blind * public key, then the hash. The type of
+    /// `verified` says that the proof was verified first.
+    fn unblind_verified(
+        &self,
+        job: &Job,
+        verified: &DecodedBatch,
+        public_key: &BaseTable,
+        out: &mut [Output],
+    ) -> Result<()> {
+        let chunks = self
+            .items
+            .par_chunks(self.width * CHUNK)
+            .zip(self.blinds.par_chunks(CHUNK))
+            .zip(out.par_chunks_mut(CHUNK))
+            .enumerate();
+        job.for_each_chunk(chunks, |(chunk, ((items, blinds), out))| {
+            let mut elements = Zeroizing::new(vec![[0; 32]; out.len()]);
+            let (points, start) = verified.place(chunk * CHUNK);
+            job.backend
+                .points_sub_base_encode(points, start, blinds, public_key, &mut elements);
+            refuse_identity(&elements)?; // additive blinding hides such an input until here
             finalize_hash(job.backend, items, self.width, &elements, out);
             job.advance(out.len());
             Ok(())
@@ -172,21 +231,22 @@ fn seeded_scalars(
         .map_err(|_| Error::input("a context is at most 65,535 bytes"))?
         .to_be_bytes();
     let prefix = Zeroizing::new([label.as_bytes(), &[0], &length, context, seed].concat());
-    let mut scalars = Zeroizing::new(Vec::with_capacity(count));
-    let mut messages = Zeroizing::new(Vec::with_capacity(CHUNK * (8 + width)));
-    let mut uniform = Zeroizing::new([[0; 64]; CHUNK]);
-    for start in (0..count).step_by(CHUNK) {
-        let end = count.min(start + CHUNK);
-        messages.clear();
-        for i in start..end {
+    let mut scalars = Zeroizing::new(vec![Scalar::ZERO; count]);
+    job.for_each_chunk(scalars.par_chunks_mut(CHUNK).enumerate(), |(chunk, out)| {
+        let mut messages = Zeroizing::new(Vec::with_capacity(out.len() * (8 + width)));
+        for i in chunk * CHUNK..chunk * CHUNK + out.len() {
             messages.extend_from_slice(&(i as u64).to_be_bytes());
             messages.extend_from_slice(&items[i * width..(i + 1) * width]);
         }
-        let uniform = &mut uniform[..end - start];
+        let mut uniform = Zeroizing::new([[0; 64]; CHUNK]);
+        let uniform = &mut uniform[..out.len()];
         job.backend
             .sha512(&prefix, &messages, 8 + width, b"", uniform);
-        scalars.extend(uniform.iter().map(Scalar::from_bytes_mod_order_wide));
-    }
+        for (scalar, bytes) in out.iter_mut().zip(uniform) {
+            *scalar = Scalar::from_bytes_mod_order_wide(bytes);
+        }
+        Ok(())
+    })?;
     if scalars.contains(&Scalar::ZERO) {
         return Err(Error::input("the seed gives a zero blind: take another"));
     }

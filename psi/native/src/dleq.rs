@@ -5,9 +5,10 @@ use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 use crate::{
-    backend::{Backend, BaseTable, CHUNK, Encoding, decode_element},
+    backend::{Backend, CHUNK, Encoding, decode_element},
     error::{Batch, Error, Result},
     key::SecretKey,
+    oprf::DecodedBatch,
     run::Job,
     suite::{Mode, check_batch_size, expand_message_xmd, hash_to_scalar, sha512},
 };
@@ -28,7 +29,7 @@ pub fn generate_proof(
 ) -> Result<Proof> {
     let weights = composite_weights(job, mode, key.public_key(), blinded, evaluated)?;
     // ComputeCompositesFast: M = sum d_i * C_i, Z = k * M
-    let m = multi_scalar_mul(job, blinded, &weights, Batch::Blinded)?;
+    let m = DecodedBatch::decode(job, Batch::Blinded, blinded)?.weighted_sum(job, &weights)?;
     let k = key.prepared().scalar();
     let z = k * m;
     let [m_bytes, z_bytes] = [m, z].map(|point| point.compress().to_bytes());
@@ -36,7 +37,7 @@ pub fn generate_proof(
         Some(r) => r,
         None => derive_nonce(mode, key, &m_bytes, &z_bytes),
     });
-    let t2 = &*r * BaseTable::generator().table();
+    let t2 = RistrettoPoint::mul_base(&r);
     let t3 = *r * m;
     let c = challenge(
         job.backend,
@@ -74,7 +75,7 @@ fn derive_nonce(mode: Mode, key: &SecretKey, m: &Encoding, z: &Encoding) -> Scal
 }
 
 /// Section 2.2.2 VerifyProof. `ProofInvalid` unless the same k that gave the public key
-/// took every blinded element to its evaluated one.
+/// took every blinded element to its evaluated one. Returns the evaluated elements, decoded.
 pub fn verify_proof(
     job: &Job,
     mode: Mode,
@@ -82,7 +83,7 @@ pub fn verify_proof(
     blinded: &[Encoding],
     evaluated: &[Encoding],
     proof: &[u8],
-) -> Result<()> {
+) -> Result<DecodedBatch> {
     check_batch_size(blinded.len())?;
     if evaluated.len() != blinded.len() {
         return Err(Error::input(
@@ -93,23 +94,22 @@ pub fn verify_proof(
     let (c, s) = decode_proof(proof)?;
     let weights = composite_weights(job, mode, &pk_bytes, blinded, evaluated)?;
     // ComputeComposites: M = sum d_i * C_i, Z = sum d_i * D_i
-    let (m, z) = rayon::join(
-        || multi_scalar_mul(job, blinded, &weights, Batch::Blinded),
-        || multi_scalar_mul(job, evaluated, &weights, Batch::Evaluated),
-    );
-    let (m, z) = (m?, z?);
+    let blinded = DecodedBatch::decode(job, Batch::Blinded, blinded)?;
+    let evaluated = DecodedBatch::decode(job, Batch::Evaluated, evaluated)?;
+    let m = blinded.weighted_sum(job, &weights)?;
+    let z = evaluated.weighted_sum(job, &weights)?;
     // t2 = s*A + c*B, t3 = s*M + c*Z; all public
     let t2 = RistrettoPoint::vartime_double_scalar_mul_basepoint(&c, &pk, &s);
     let t3 = s * m + c * z;
     let [m_bytes, z_bytes] = [m, z].map(|point| point.compress().to_bytes());
     if challenge(job.backend, mode, &pk_bytes, &m_bytes, &z_bytes, &t2, &t3) == c {
-        Ok(())
+        Ok(evaluated)
     } else {
         Err(Error::ProofInvalid)
     }
 }
 
-fn decode_public_key(encoded: &[u8]) -> Result<(Encoding, RistrettoPoint)> {
+pub fn decode_public_key(encoded: &[u8]) -> Result<(Encoding, RistrettoPoint)> {
     let refused = Error::BadElement {
         batch: Batch::PublicKey,
         index: 0,
@@ -216,33 +216,4 @@ fn challenge(
     }
     transcript.extend_from_slice(b"Challenge");
     hash_to_scalar(backend, mode, &transcript)
-}
-
-/// The sum of `weights[i] * elements[i]`, one large piece for each core: the larger the
-/// piece, the cheaper each of its points.
-fn multi_scalar_mul(
-    job: &Job,
-    elements: &[Encoding],
-    weights: &[Scalar],
-    batch: Batch,
-) -> Result<RistrettoPoint> {
-    let piece = elements
-        .len()
-        .div_ceil(rayon::current_num_threads())
-        .max(CHUNK);
-    let sums: Vec<Result<RistrettoPoint>> = elements
-        .par_chunks(piece)
-        .zip(weights.par_chunks(piece))
-        .enumerate()
-        .map(|(i, (elements, weights))| {
-            job.check()?;
-            job.backend
-                .msm(elements, weights)
-                .map_err(|bad| Error::BadElement {
-                    batch,
-                    index: i * piece + bad.0,
-                })
-        })
-        .collect();
-    sums.into_iter().sum()
 }

@@ -1,10 +1,10 @@
 //! The sender's key: RFC 9497 sections 2.1 and 3.2.1.
 
-use curve25519_dalek::scalar::Scalar;
+use curve25519_dalek::{ristretto::RistrettoPoint, scalar::Scalar};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
-    backend::{Backend, BaseTable, Encoding, PreparedScalar},
+    backend::{Backend, Encoding, PreparedScalar},
     error::{Error, Result},
     suite::{Mode, decode_scalar, hash_to_scalar_tagged, random_bytes},
 };
@@ -17,9 +17,7 @@ pub struct SecretKey {
 
 impl SecretKey {
     fn new(scalar: &Scalar) -> SecretKey {
-        let public = (scalar * BaseTable::generator().table())
-            .compress()
-            .to_bytes();
+        let public = RistrettoPoint::mul_base(scalar).compress().to_bytes();
         SecretKey {
             prepared: Box::new(PreparedScalar::new(scalar)),
             public,

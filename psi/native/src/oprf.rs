@@ -3,11 +3,12 @@
 //! Each step works on a chunk of equal-length inputs; the whole-batch functions spread
 //! chunks over the cores.
 
+use curve25519_dalek::{ristretto::RistrettoPoint, scalar::Scalar};
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 use crate::{
-    backend::{Backend, CHUNK, Encoding},
+    backend::{Backend, CHUNK, Encoding, Points},
     error::{Batch, Error, Result},
     key::SecretKey,
     run::Job,
@@ -89,14 +90,57 @@ pub fn evaluate(
 
 /// Every element must decode (section 2.1 DeserializeElement); names the first that does not.
 pub fn validate_elements(job: &Job, batch: Batch, elements: &[Encoding]) -> Result<()> {
-    job.for_each_chunk(
-        elements.par_chunks(CHUNK).enumerate(),
-        |(chunk, elements)| {
-            job.backend
-                .validate(elements)
-                .map_err(|bad| bad_element(batch, chunk, bad.0))
-        },
-    )
+    DecodedBatch::decode(job, batch, elements).map(drop)
+}
+
+/// A whole batch decoded once, in one piece for each core: the larger a piece, the cheaper
+/// each of its points in a multi-scalar multiplication.
+pub struct DecodedBatch {
+    pieces: Vec<Points>,
+    piece: usize,
+}
+
+impl DecodedBatch {
+    /// Section 2.1 DeserializeElement; the error names the first element that does not decode.
+    pub fn decode(job: &Job, batch: Batch, elements: &[Encoding]) -> Result<DecodedBatch> {
+        let cores = rayon::current_num_threads();
+        let piece = elements.len().div_ceil(cores).next_multiple_of(CHUNK);
+        let pieces: Vec<Result<Points>> = elements
+            .par_chunks(piece.max(CHUNK))
+            .enumerate()
+            .map(|(i, elements)| {
+                job.check()?;
+                job.backend
+                    .decode(elements)
+                    .map_err(|bad| Error::BadElement {
+                        batch,
+                        index: i * piece + bad.0,
+                    })
+            })
+            .collect();
+        let pieces = pieces.into_iter().collect::<Result<_>>()?;
+        Ok(DecodedBatch { pieces, piece })
+    }
+
+    /// The sum of `weights[i] * element[i]`; all public.
+    pub fn weighted_sum(&self, job: &Job, weights: &[Scalar]) -> Result<RistrettoPoint> {
+        let sums: Vec<Result<RistrettoPoint>> = self
+            .pieces
+            .par_iter()
+            .zip(weights.par_chunks(self.piece.max(1)))
+            .map(|(points, weights)| {
+                job.check()?;
+                Ok(job.backend.msm(points, weights))
+            })
+            .collect();
+        sums.into_iter().sum()
+    }
+
+    /// The piece that element `start` is in, and its place there. `start` is a multiple of
+    /// [`CHUNK`], and so a whole chunk from there on lies in the same piece.
+    pub fn place(&self, start: usize) -> (&Points, usize) {
+        (&self.pieces[start / self.piece], start % self.piece)
+    }
 }
 
 pub fn bad_element(batch: Batch, chunk: usize, index: usize) -> Error {

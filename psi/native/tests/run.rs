@@ -18,7 +18,8 @@ use rayon::prelude::*;
 
 #[test]
 fn a_cancelled_job_does_nothing_more() {
-    let job = Job::new(&Portable);
+    let backend = Portable::new();
+    let job = Job::new(&backend);
     let key = SecretKey::generate().unwrap();
     job.cancel();
     let mut out = vec![[0; 64]; 10 * CHUNK];
@@ -34,7 +35,8 @@ fn a_cancelled_job_does_nothing_more() {
 #[test]
 fn the_error_of_the_first_bad_chunk_comes_back() {
     for _ in 0..50 {
-        let job = Job::new(&Portable);
+        let backend = Portable::new();
+        let job = Job::new(&backend);
         let result = job.for_each_chunk((0..500usize).into_par_iter(), |i| match i {
             30.. => Err(Error::LabelInvalid { index: i }),
             _ => Ok(()),
@@ -45,7 +47,8 @@ fn the_error_of_the_first_bad_chunk_comes_back() {
 
 #[test]
 fn a_panic_goes_up_and_stops_the_rest() {
-    let job = Job::new(&Portable);
+    let backend = Portable::new();
+    let job = Job::new(&backend);
     let tried = AtomicUsize::new(0);
     let result = catch_unwind(AssertUnwindSafe(|| {
         job.for_each_chunk((0..1_000_000usize).into_par_iter(), |_| {

@@ -4,8 +4,8 @@ use std::{fs, path::Path};
 
 use _native::{
     Error,
-    backend::{Backend, Encoding, Portable, decode_element},
-    client::{BlindedBatch, ProofOf},
+    backend::{Backend, Encoding, available, decode_element},
+    client::{BlindedBatch, Blinding, ProofOf},
     dleq::{generate_proof, verify_proof},
     key::SecretKey,
     oprf::{blind_evaluate, evaluate},
@@ -35,6 +35,12 @@ fn encodings(value: &Value) -> Vec<Encoding> {
 
 #[test]
 fn rfc9497_appendix_a1() {
+    for backend in available() {
+        assert_eq!(check_groups(backend.as_ref()), 5);
+    }
+}
+
+fn check_groups(backend: &dyn Backend) -> usize {
     let groups = load("oprf/rfc9497_allVectors.json");
     let mut cases = 0;
     for group in groups.as_array().unwrap() {
@@ -44,25 +50,33 @@ fn rfc9497_appendix_a1() {
             _ => continue,
         };
         let (seed, info) = (&parts(&group["seed"])[0], &parts(&group["keyInfo"])[0]);
-        let key = SecretKey::derive(&Portable, mode, seed, info).unwrap();
+        let key = SecretKey::derive(backend, mode, seed, info).unwrap();
         assert_eq!(key.expose_bytes().as_slice(), parts(&group["skSm"])[0]);
         for vector in group["vectors"].as_array().unwrap() {
-            check_vector(mode, &key, vector);
+            check_vector(backend, mode, &key, vector);
             cases += 1;
         }
     }
-    assert_eq!(cases, 5);
+    cases
 }
 
-fn check_vector(mode: Mode, key: &SecretKey, vector: &Value) {
-    let job = Job::new(&Portable);
+fn check_vector(backend: &dyn Backend, mode: Mode, key: &SecretKey, vector: &Value) {
+    let job = Job::new(backend);
     let mut blinded = Vec::new();
     let inputs = parts(&vector["Input"]);
     let blinds = parts(&vector["Blind"]);
     let outputs = parts(&vector["Output"]);
     for ((input, blind), output) in inputs.iter().zip(blinds).zip(outputs) {
         let blinds = Zeroizing::new(vec![decode_scalar(&blind).unwrap()]);
-        let batch = BlindedBatch::with_blinds(&job, mode, input, input.len(), blinds).unwrap();
+        let batch = BlindedBatch::with_blinds(
+            &job,
+            mode,
+            Blinding::Multiplicative,
+            input,
+            input.len(),
+            blinds,
+        )
+        .unwrap();
         blinded.extend_from_slice(batch.blinded_elements());
         let mut own = [[0; 64]];
         evaluate(&job, mode, key, input, input.len(), &mut own).unwrap();
@@ -89,7 +103,7 @@ fn derived_negative_encodings() {
             continue; // another length is no Encoding
         };
         assert!(decode_element(&element).is_none());
-        assert!(Portable.validate(&[element]).is_err());
+        assert!(available().iter().all(|b| b.decode(&[element]).is_err()));
     }
     for list in ["scalars", "scalars_zero_policy"] {
         for case in suite[list].as_array().unwrap() {
@@ -102,21 +116,86 @@ fn derived_negative_encodings() {
 
 #[test]
 fn a_proof_is_bound_to_its_mode() {
-    let job = Job::new(&Portable);
-    let key = SecretKey::generate().unwrap();
-    let items: Vec<u8> = (0..40).collect();
-    let batch = BlindedBatch::blind(&job, Mode::Voprf, &items, 4, &[7; 32], b"", 16).unwrap();
-    let blinded = batch.blinded_elements();
-    let mut evaluated = vec![[0; 32]; blinded.len()];
-    blind_evaluate(&job, &key, blinded, &mut evaluated).unwrap();
-    let prove = |mode| generate_proof(&job, mode, &key, blinded, &evaluated, None).unwrap();
-    let mut outputs = vec![[0; 64]; batch.count()];
-    let mut finalize = |proof: &[u8]| {
-        let public_key = key.public_key();
-        let proof = Some(ProofOf { public_key, proof });
-        batch.finalize(&job, &evaluated, proof, &mut outputs)
-    };
-    let refused = finalize(&prove(Mode::Oprf));
-    assert!(matches!(refused, Err(Error::ProofInvalid)));
-    finalize(&prove(Mode::Voprf)).unwrap();
+    for backend in available() {
+        let job = Job::new(backend.as_ref());
+        let key = SecretKey::generate().unwrap();
+        let items: Vec<u8> = (0..40).collect();
+        for blinding in [Blinding::Multiplicative, Blinding::Additive] {
+            let batch =
+                BlindedBatch::blind(&job, Mode::Voprf, blinding, &items, 4, &[7; 32], b"", 16)
+                    .unwrap();
+            let blinded = batch.blinded_elements();
+            let mut evaluated = vec![[0; 32]; blinded.len()];
+            blind_evaluate(&job, &key, blinded, &mut evaluated).unwrap();
+            let prove = |mode| generate_proof(&job, mode, &key, blinded, &evaluated, None).unwrap();
+            let mut outputs = vec![[0; 64]; batch.count()];
+            let mut finalize = |proof: &[u8]| {
+                let public_key = key.public_key();
+                let proof = Some(ProofOf { public_key, proof });
+                batch.finalize(&job, &evaluated, proof, &mut outputs)
+            };
+            let refused = finalize(&prove(Mode::Oprf));
+            assert!(matches!(refused, Err(Error::ProofInvalid)));
+            finalize(&prove(Mode::Voprf)).unwrap();
+        }
+    }
+}
+
+/// Both blindings, all backends, sizes around the chunks: the same outputs as Evaluate.
+#[test]
+fn the_two_blindings_agree() {
+    for backend in available() {
+        let job = Job::new(backend.as_ref());
+        let key = SecretKey::generate().unwrap();
+        for (count, pad_to) in [(1, 0), (7, 256), (255, 0), (256, 0), (257, 1024), (1000, 0)] {
+            let items: Vec<u8> = (0..count).flat_map(u32::to_le_bytes).collect();
+            let mut expected = vec![[0; 64]; count as usize];
+            evaluate(&job, Mode::Voprf, &key, &items, 4, &mut expected).unwrap();
+            for blinding in [Blinding::Multiplicative, Blinding::Additive] {
+                let batch = BlindedBatch::blind(
+                    &job,
+                    Mode::Voprf,
+                    blinding,
+                    &items,
+                    4,
+                    &[9; 32],
+                    b"",
+                    pad_to,
+                )
+                .unwrap();
+                let blinded = batch.blinded_elements();
+                let mut evaluated = vec![[0; 32]; blinded.len()];
+                blind_evaluate(&job, &key, blinded, &mut evaluated).unwrap();
+                let proof =
+                    generate_proof(&job, Mode::Voprf, &key, blinded, &evaluated, None).unwrap();
+                let mut outputs = vec![[0; 64]; count as usize];
+                let public_key = key.public_key().as_slice();
+                let proof = Some(ProofOf {
+                    public_key,
+                    proof: &proof,
+                });
+                batch
+                    .finalize(&job, &evaluated, proof, &mut outputs)
+                    .unwrap();
+                assert_eq!(outputs, expected, "{} {count} {blinding:?}", backend.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn additive_blinding_needs_a_proof() {
+    let backend = &available()[0];
+    let job = Job::new(backend.as_ref());
+    let refused = BlindedBatch::blind(
+        &job,
+        Mode::Oprf,
+        Blinding::Additive,
+        b"item",
+        4,
+        &[1; 32],
+        b"",
+        0,
+    );
+    assert!(matches!(refused, Err(Error::Input(_))));
 }

@@ -1,91 +1,135 @@
-//! The seam between the protocol and the arithmetic.
+//! Group operations on whole batches, behind one seam.
 //!
-//! A backend works on whole chunks of at most [`CHUNK`] items, encodings in and
-//! encodings out, so that it may lay points and hash states out as it likes. Every
-//! backend gives the same bytes; [`portable`] is the reference.
+//! Three implementations: `ifma512` (eight points per register, AVX-512 IFMA), `avx2` (four), and
+//! `portable` (curve25519-dalek), which is also the reference that the others are checked against
+//! when the process starts. Threads and chunking live above; any number of elements is accepted,
+//! and `CHUNK` at a time is best.
 
 mod portable;
+#[cfg(target_arch = "x86_64")]
+pub mod vector;
 
+pub use portable::{Portable, decode_element};
+
+use curve25519_dalek::{RistrettoPoint, Scalar};
+use std::fmt;
 use std::sync::OnceLock;
-
-use curve25519_dalek::{
-    constants::{RISTRETTO_BASEPOINT_COMPRESSED, RISTRETTO_BASEPOINT_POINT},
-    ristretto::{CompressedRistretto, RistrettoBasepointTable, RistrettoPoint},
-    scalar::Scalar,
-};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-pub use portable::Portable;
+use crate::error::{Error, Result as CrateResult};
 
-use crate::error::{Error, Result};
-
-/// The most items one call takes (but `msm`): small enough for a cache and for a
-/// prompt Ctrl-C, large enough to share one inversion.
+/// How many elements a worker should hand over at once: one inversion is shared by so many.
 pub const CHUNK: usize = 256;
 
-/// A canonical RFC 9496 encoding when it comes from us, any 32 bytes when foreign.
 pub type Encoding = [u8; 32];
 
-/// Position of the first element that is not canonical or is the identity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The index of the first refused element of the slice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadElement(pub usize);
 
-/// A secret scalar made ready to multiply many elements.
-#[derive(Zeroize, ZeroizeOnDrop)]
+impl fmt::Display for BadElement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "element {} is not a valid encoding, or is the identity",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for BadElement {}
+
+/// A secret scalar that multiplies many points, with what can be computed once.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct PreparedScalar {
     scalar: Scalar,
-    half: Scalar,
+    /// scalar / 2 mod l, recoded for `digit16`.
+    #[cfg(target_arch = "x86_64")]
+    half16: [u64; 4],
 }
 
 impl PreparedScalar {
     pub fn new(scalar: &Scalar) -> Self {
         PreparedScalar {
             scalar: *scalar,
-            half: scalar.div_by_2(),
+            #[cfg(target_arch = "x86_64")]
+            half16: vector::recoded_half(scalar),
         }
     }
 
     pub fn scalar(&self) -> &Scalar {
         &self.scalar
     }
+}
 
-    /// scalar / 2: batched encoders give the encoding of a point's double.
-    pub fn half(&self) -> &Scalar {
-        &self.half
+impl fmt::Debug for PreparedScalar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PreparedScalar(..)")
     }
 }
 
-/// A public point made ready to be multiplied by many scalars.
+/// Precomputed multiples of a public point; belongs to the backend that made it.
 pub struct BaseTable {
-    table: RistrettoBasepointTable,
+    point: RistrettoPoint,
+    table: Table,
+}
+
+enum Table {
+    Portable(Box<curve25519_dalek::ristretto::RistrettoBasepointTable>),
+    #[cfg(target_arch = "x86_64")]
+    Ifma512(vector::IfmaComb),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(vector::Avx2Comb),
 }
 
 impl BaseTable {
-    pub fn new(base: &RistrettoPoint) -> Self {
-        BaseTable {
-            table: RistrettoBasepointTable::create(base),
-        }
-    }
-
-    /// The table of the group's generator, built once.
-    pub fn generator() -> &'static BaseTable {
-        static TABLE: OnceLock<BaseTable> = OnceLock::new();
-        TABLE.get_or_init(|| BaseTable::new(&RISTRETTO_BASEPOINT_POINT))
-    }
-
-    pub fn table(&self) -> &RistrettoBasepointTable {
-        &self.table
+    pub fn point(&self) -> &RistrettoPoint {
+        &self.point
     }
 }
 
-/// Inputs and outputs of one call are of equal length. "hash" is the map of RFC 9496
-/// section 4.3.4 on 64 uniform bytes, "encode" and "decode" are its sections 4.3.2
-/// and 4.3.1; decoding refuses the identity as well. Scalars are secret unless said
-/// otherwise: no branch and no address may depend on them.
+/// Decoded elements, kept so that nothing is decoded twice. Wiped when dropped.
+pub struct Points(Decoded);
+
+enum Decoded {
+    Portable(Vec<RistrettoPoint>),
+    #[cfg(target_arch = "x86_64")]
+    Affine(vector::AffinePoints),
+}
+
+impl Drop for Decoded {
+    fn drop(&mut self) {
+        match self {
+            Decoded::Portable(points) => points.zeroize(),
+            #[cfg(target_arch = "x86_64")]
+            // Wipes itself.
+            Decoded::Affine(_) => {}
+        }
+    }
+}
+
+impl Points {
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Decoded::Portable(points) => points.len(),
+            #[cfg(target_arch = "x86_64")]
+            Decoded::Affine(points) => points.count(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Batches of group operations. All slices of one call have the same length, or the call panics.
+///
+/// Secret: scalars, keys, uniform bytes, decoded points. Public: lengths, whether an encoding is
+/// valid, the inputs of `msm`, the points of tables. No branch and no address depends on a secret.
 pub trait Backend: Send + Sync {
     fn name(&self) -> &'static str;
 
-    /// `out[i] = SHA-512(prefix || message i || suffix)`, the messages each `width` bytes.
+    /// out[i] = SHA-512(prefix || messages[i * width..][..width] || suffix)
     fn sha512(
         &self,
         prefix: &[u8],
@@ -95,112 +139,148 @@ pub trait Backend: Send + Sync {
         out: &mut [[u8; 64]],
     );
 
-    /// `out[i] = key * hash(uniform[i])`
+    /// Evaluate (RFC 9497, 3.3.1): encode(k * map(uniform[i])), where map is the element
+    /// derivation function of RFC 9496, 4.3.4.
     fn hash_mul_encode(&self, uniform: &[[u8; 64]], key: &PreparedScalar, out: &mut [Encoding]);
 
-    /// `out[i] = scalars[i] * hash(uniform[i])`
+    /// Multiplicative Blind: encode(r_i * map(uniform[i]))
     fn hash_mul_each_encode(&self, uniform: &[[u8; 64]], scalars: &[Scalar], out: &mut [Encoding]);
 
-    /// `out[i] = hash(uniform[i]) + scalars[i] * G`
+    /// Additive Blind: encode(map(uniform[i]) + r_i * G)
     fn hash_add_base_encode(&self, uniform: &[[u8; 64]], scalars: &[Scalar], out: &mut [Encoding]);
 
-    /// `out[i] = key * elements[i]`; nothing is multiplied when an element is refused.
+    /// BlindEvaluate: encode(k * decode(e)). Decoding is strict: RFC 9496, 4.3.1, and the identity
+    /// is refused too. `out` is untouched if an element is refused.
     fn decode_mul_encode(
         &self,
         elements: &[Encoding],
         key: &PreparedScalar,
         out: &mut [Encoding],
-    ) -> std::result::Result<(), BadElement>;
+    ) -> Result<(), BadElement>;
 
-    /// `out[i] = scalars[i] * elements[i]`; nothing is multiplied when an element is refused.
+    /// Multiplicative unblind: encode(r_i * decode(e))
     fn decode_mul_each_encode(
         &self,
         elements: &[Encoding],
         scalars: &[Scalar],
         out: &mut [Encoding],
-    ) -> std::result::Result<(), BadElement>;
+    ) -> Result<(), BadElement>;
 
-    /// `out[i] = elements[i] - scalars[i] * base`
+    /// Additive unblind: encode(decode(e) - r_i * P), P the table's point.
     fn decode_sub_base_encode(
         &self,
         elements: &[Encoding],
         scalars: &[Scalar],
         table: &BaseTable,
         out: &mut [Encoding],
-    ) -> std::result::Result<(), BadElement>;
+    ) -> Result<(), BadElement>;
 
-    /// `out[i] = scalars[i] * base`
+    /// encode(s_i * P), P the table's point.
     fn mul_base_encode(&self, scalars: &[Scalar], table: &BaseTable, out: &mut [Encoding]);
 
-    /// The sum of `scalars[i] * elements[i]`. Inputs are public, time varies with them,
-    /// and any number is taken.
-    fn msm(
+    /// A table for a public point.
+    fn base_table(&self, point: &RistrettoPoint) -> BaseTable;
+
+    /// The table of the generator.
+    fn generator(&self) -> &BaseTable;
+
+    /// Strict decoding, for elements that are needed more than once.
+    fn decode(&self, elements: &[Encoding]) -> Result<Points, BadElement>;
+
+    /// Additive unblind of elements from `start` on that are decoded already.
+    fn points_sub_base_encode(
         &self,
-        elements: &[Encoding],
+        points: &Points,
+        start: usize,
         scalars: &[Scalar],
-    ) -> std::result::Result<RistrettoPoint, BadElement>;
-
-    /// Decodes and forgets.
-    fn validate(&self, elements: &[Encoding]) -> std::result::Result<(), BadElement> {
-        elements
-            .iter()
-            .enumerate()
-            .try_for_each(|(i, element)| match decode_element(element) {
-                Some(_) => Ok(()),
-                None => Err(BadElement(i)),
-            })
-    }
-}
-
-/// RFC 9497 section 2.1 DeserializeElement: canonical and not the identity.
-pub fn decode_element(encoding: &Encoding) -> Option<RistrettoPoint> {
-    if encoding == &[0; 32] {
-        return None;
-    }
-    CompressedRistretto(*encoding).decompress()
-}
-
-/// The backend of this process, chosen and checked at its first use.
-pub fn active() -> Result<&'static dyn Backend> {
-    static ACTIVE: OnceLock<bool> = OnceLock::new();
-    if *ACTIVE.get_or_init(|| self_check(&Portable)) {
-        Ok(&Portable)
-    } else {
-        Err(Error::Backend(
-            "the arithmetic backend failed its self-check".into(),
-        ))
-    }
-}
-
-/// Known answers, to tell a broken processor or build before it touches a key: the generator
-/// (RFC 9496 A.1), the map of A.3's first label, blinding undone, and the identity refused.
-fn self_check(backend: &dyn Backend) -> bool {
-    let mut digest = [[0; 64]];
-    backend.sha512(
-        b"Ristretto is ",
-        b"traditionally",
-        13,
-        b" a short shot of espresso coffee",
-        &mut digest,
+        table: &BaseTable,
+        out: &mut [Encoding],
     );
-    const MAPPED: Encoding = [
-        0x30, 0x66, 0xf8, 0x2a, 0x1a, 0x74, 0x7d, 0x45, 0x12, 0x0d, 0x17, 0x40, 0xf1, 0x43, 0x58,
-        0x53, 0x1a, 0x8f, 0x04, 0xbb, 0xff, 0xe6, 0xa8, 0x19, 0xf8, 0x6d, 0xfe, 0x50, 0xf4, 0x4a,
-        0x0a, 0x46,
-    ];
-    let (mut key, mut each, mut base, mut unblinded) = ([[0; 32]], [[0; 32]], [[0; 32]], [[0; 32]]);
-    let three = Scalar::from(3u8);
-    let one = PreparedScalar::new(&Scalar::ONE);
-    backend.hash_mul_encode(&digest, &one, &mut key);
-    backend.hash_mul_each_encode(&digest, &[three], &mut each);
-    backend.mul_base_encode(&[Scalar::ONE], BaseTable::generator(), &mut base);
-    backend
-        .decode_mul_each_encode(&each, &[three.invert()], &mut unblinded)
-        .is_ok()
-        && key == [MAPPED]
-        && unblinded == [MAPPED]
-        && base == [RISTRETTO_BASEPOINT_COMPRESSED.to_bytes()]
-        && backend
-            .decode_mul_encode(&[[0; 32]], &one, &mut key)
-            .is_err()
+
+    /// Sum of s_i * P_i. Public inputs only: variable time.
+    fn msm(&self, points: &Points, scalars: &[Scalar]) -> RistrettoPoint;
 }
+
+/// Why no backend could be chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BackendError {
+    /// `MINGCE_BACKEND` names something else than ifma512, avx2 or portable.
+    Unknown(String),
+    /// This processor cannot run the backend that `MINGCE_BACKEND` names.
+    Unavailable(&'static str),
+    /// The backend computes something else than the reference. Nothing it says can be trusted.
+    SelfCheck {
+        backend: &'static str,
+        operation: &'static str,
+    },
+}
+
+impl fmt::Display for BackendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BackendError::Unknown(name) => write!(
+                f,
+                "MINGCE_BACKEND is {name:?}; it must be ifma512, avx2, portable, or not set"
+            ),
+            BackendError::Unavailable(name) => {
+                write!(
+                    f,
+                    "MINGCE_BACKEND is {name}, but this processor cannot run it"
+                )
+            }
+            BackendError::SelfCheck { backend, operation } => write!(
+                f,
+                "self-check failed: backend {backend} disagrees with the reference in {operation}; \
+                 refusing to work. Set MINGCE_BACKEND=portable and report this processor"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for BackendError {}
+
+/// The backends this processor can run, fastest first. Not self-checked.
+pub fn available() -> Vec<Box<dyn Backend>> {
+    #[cfg(target_arch = "x86_64")]
+    let vector = [vector::ifma512(), vector::avx2()];
+    #[cfg(not(target_arch = "x86_64"))]
+    let vector: [Option<Box<dyn Backend>>; 0] = [];
+    let portable: Box<dyn Backend> = Box::new(Portable::new());
+    vector.into_iter().flatten().chain([portable]).collect()
+}
+
+/// The backend that `name` forces, or the fastest, after its self-check.
+pub fn select(name: Option<&str>) -> Result<Box<dyn Backend>, BackendError> {
+    let known = ["ifma512", "avx2", "portable"];
+    let wanted = match name {
+        None | Some("") => None,
+        Some(name) => Some(
+            *known
+                .iter()
+                .find(|known| **known == name)
+                .ok_or_else(|| BackendError::Unknown(name.to_owned()))?,
+        ),
+    };
+    let chosen = available()
+        .into_iter()
+        .find(|backend| wanted.is_none_or(|wanted| backend.name() == wanted))
+        .ok_or(BackendError::Unavailable(wanted.unwrap_or("portable")))?;
+    self_check(chosen.as_ref())?;
+    Ok(chosen)
+}
+
+/// The process's backend: `MINGCE_BACKEND` or the fastest, chosen and checked once.
+pub fn active() -> CrateResult<&'static dyn Backend> {
+    static CHOSEN: OnceLock<Result<Box<dyn Backend>, BackendError>> = OnceLock::new();
+    let chosen = CHOSEN.get_or_init(|| {
+        let name = std::env::var_os("MINGCE_BACKEND");
+        select(name.as_ref().map(|name| name.to_string_lossy()).as_deref())
+    });
+    match chosen {
+        Ok(backend) => Ok(backend.as_ref()),
+        Err(error) => Err(Error::Backend(error.to_string())),
+    }
+}
+
+mod self_check;
+pub use self_check::self_check;

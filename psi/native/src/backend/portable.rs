@@ -1,15 +1,36 @@
-//! The reference backend: curve25519-dalek and sha2.
+//! The reference: curve25519-dalek and sha2. Also what runs on ARM64.
 
-use curve25519_dalek::{ristretto::RistrettoPoint, scalar::Scalar, traits::VartimeMultiscalarMul};
+use curve25519_dalek::{
+    RistrettoPoint, Scalar,
+    constants::RISTRETTO_BASEPOINT_POINT,
+    ristretto::{CompressedRistretto, RistrettoBasepointTable},
+    traits::VartimeMultiscalarMul,
+};
 use sha2::{Digest, Sha512};
 use zeroize::Zeroizing;
 
-use super::{Backend, BadElement, BaseTable, Encoding, PreparedScalar, decode_element};
+use super::{Backend, BadElement, BaseTable, Decoded, Encoding, Points, PreparedScalar, Table};
 
-pub struct Portable;
+pub struct Portable {
+    generator: BaseTable,
+}
 
 /// Points that are secret or lead to one: wiped when dropped.
-type Points = Zeroizing<Vec<RistrettoPoint>>;
+type Wiped = Zeroizing<Vec<RistrettoPoint>>;
+
+impl Portable {
+    pub fn new() -> Self {
+        Portable {
+            generator: table_of(&RISTRETTO_BASEPOINT_POINT),
+        }
+    }
+}
+
+impl Default for Portable {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Backend for Portable {
     fn name(&self) -> &'static str {
@@ -24,6 +45,7 @@ impl Backend for Portable {
         suffix: &[u8],
         out: &mut [[u8; 64]],
     ) {
+        assert_eq!(messages.len(), width * out.len());
         let begun = Sha512::new_with_prefix(prefix);
         for (i, digest) in out.iter_mut().enumerate() {
             let mut hash = begun.clone();
@@ -34,25 +56,24 @@ impl Backend for Portable {
     }
 
     fn hash_mul_encode(&self, uniform: &[[u8; 64]], key: &PreparedScalar, out: &mut [Encoding]) {
+        let half = Zeroizing::new(key.scalar().div_by_2());
+        encode_doubles(uniform.iter().map(|bytes| hash(bytes) * *half), out);
+    }
+
+    fn hash_mul_each_encode(&self, uniform: &[[u8; 64]], scalars: &[Scalar], out: &mut [Encoding]) {
+        assert_eq!(uniform.len(), scalars.len());
+        let pairs = uniform.iter().zip(scalars);
         encode_doubles(
-            &collect(uniform.iter().map(|bytes| hash(bytes) * key.half())),
+            pairs.map(|(bytes, scalar)| hash(bytes) * scalar.div_by_2()),
             out,
         );
     }
 
-    fn hash_mul_each_encode(&self, uniform: &[[u8; 64]], scalars: &[Scalar], out: &mut [Encoding]) {
-        let points = uniform
-            .iter()
-            .zip(scalars)
-            .map(|(bytes, scalar)| hash(bytes) * scalar.div_by_2());
-        encode_doubles(&collect(points), out);
-    }
-
     fn hash_add_base_encode(&self, uniform: &[[u8; 64]], scalars: &[Scalar], out: &mut [Encoding]) {
+        assert_eq!((uniform.len(), scalars.len()), (out.len(), out.len()));
         for ((bytes, scalar), encoding) in uniform.iter().zip(scalars).zip(out) {
-            *encoding = (hash(bytes) + RistrettoPoint::mul_base(scalar))
-                .compress()
-                .to_bytes();
+            let blinded = hash(bytes) + RistrettoPoint::mul_base(scalar);
+            *encoding = blinded.compress().to_bytes();
         }
     }
 
@@ -62,8 +83,9 @@ impl Backend for Portable {
         key: &PreparedScalar,
         out: &mut [Encoding],
     ) -> Result<(), BadElement> {
-        let points = decode(elements)?;
-        encode_doubles(&collect(points.iter().map(|point| point * key.half())), out);
+        let half = Zeroizing::new(key.scalar().div_by_2());
+        let points = decode_all(elements)?;
+        encode_doubles(points.iter().map(|point| point * *half), out);
         Ok(())
     }
 
@@ -73,12 +95,10 @@ impl Backend for Portable {
         scalars: &[Scalar],
         out: &mut [Encoding],
     ) -> Result<(), BadElement> {
-        let points = decode(elements)?;
-        let products = points
-            .iter()
-            .zip(scalars)
-            .map(|(point, scalar)| point * scalar.div_by_2());
-        encode_doubles(&collect(products), out);
+        assert_eq!(elements.len(), scalars.len());
+        let points = decode_all(elements)?;
+        let pairs = points.iter().zip(scalars);
+        encode_doubles(pairs.map(|(point, scalar)| point * scalar.div_by_2()), out);
         Ok(())
     }
 
@@ -89,52 +109,101 @@ impl Backend for Portable {
         table: &BaseTable,
         out: &mut [Encoding],
     ) -> Result<(), BadElement> {
-        let points = decode(elements)?;
-        for ((point, scalar), encoding) in points.iter().zip(scalars).zip(out) {
-            *encoding = (point - scalar * table.table()).compress().to_bytes();
-        }
+        let points = self.decode(elements)?;
+        self.points_sub_base_encode(&points, 0, scalars, table, out);
         Ok(())
     }
 
     fn mul_base_encode(&self, scalars: &[Scalar], table: &BaseTable, out: &mut [Encoding]) {
-        encode_doubles(
-            &collect(
-                scalars
-                    .iter()
-                    .map(|scalar| &scalar.div_by_2() * table.table()),
-            ),
-            out,
-        );
+        let halves = scalars.iter().map(Scalar::div_by_2);
+        encode_doubles(halves.map(|half| mul_table(table, &half)), out);
     }
 
-    fn msm(&self, elements: &[Encoding], scalars: &[Scalar]) -> Result<RistrettoPoint, BadElement> {
-        let points = decode(elements)?;
-        Ok(RistrettoPoint::vartime_multiscalar_mul(
-            scalars,
-            points.iter(),
-        ))
+    fn base_table(&self, point: &RistrettoPoint) -> BaseTable {
+        table_of(point)
     }
+
+    fn generator(&self) -> &BaseTable {
+        &self.generator
+    }
+
+    fn decode(&self, elements: &[Encoding]) -> Result<Points, BadElement> {
+        let mut points = decode_all(elements)?;
+        Ok(Points(Decoded::Portable(std::mem::take(&mut *points))))
+    }
+
+    fn points_sub_base_encode(
+        &self,
+        points: &Points,
+        start: usize,
+        scalars: &[Scalar],
+        table: &BaseTable,
+        out: &mut [Encoding],
+    ) {
+        assert_eq!(scalars.len(), out.len());
+        let points = &own(points)[start..start + out.len()];
+        for ((point, scalar), encoding) in points.iter().zip(scalars).zip(out) {
+            *encoding = (point - mul_table(table, scalar)).compress().to_bytes();
+        }
+    }
+
+    fn msm(&self, points: &Points, scalars: &[Scalar]) -> RistrettoPoint {
+        let points = own(points);
+        assert_eq!(points.len(), scalars.len());
+        RistrettoPoint::vartime_multiscalar_mul(scalars, points)
+    }
+}
+
+/// RFC 9497 section 2.1 DeserializeElement: canonical and not the identity.
+pub fn decode_element(encoding: &Encoding) -> Option<RistrettoPoint> {
+    if encoding == &[0; 32] {
+        return None;
+    }
+    CompressedRistretto(*encoding).decompress()
+}
+
+fn decode_all(elements: &[Encoding]) -> Result<Wiped, BadElement> {
+    let mut points = Zeroizing::new(Vec::with_capacity(elements.len()));
+    for (i, element) in elements.iter().enumerate() {
+        points.push(decode_element(element).ok_or(BadElement(i))?);
+    }
+    Ok(points)
 }
 
 fn hash(uniform: &[u8; 64]) -> RistrettoPoint {
     RistrettoPoint::from_uniform_bytes(uniform)
 }
 
-fn collect(points: impl Iterator<Item = RistrettoPoint>) -> Points {
-    Zeroizing::new(points.collect())
+fn table_of(point: &RistrettoPoint) -> BaseTable {
+    let table = Table::Portable(Box::new(RistrettoBasepointTable::create(point)));
+    BaseTable {
+        point: *point,
+        table,
+    }
 }
 
-fn decode(elements: &[Encoding]) -> Result<Vec<RistrettoPoint>, BadElement> {
-    let points = elements
-        .iter()
-        .enumerate()
-        .map(|(i, element)| decode_element(element).ok_or(BadElement(i)));
-    points.collect()
+/// A table made by another backend still holds its point.
+fn mul_table(table: &BaseTable, scalar: &Scalar) -> RistrettoPoint {
+    match &table.table {
+        Table::Portable(own) => own.as_ref() * scalar,
+        #[cfg(target_arch = "x86_64")]
+        _ => table.point * scalar,
+    }
+}
+
+fn own(points: &Points) -> &[RistrettoPoint] {
+    match &points.0 {
+        Decoded::Portable(points) => points,
+        #[cfg(target_arch = "x86_64")]
+        _ => panic!("these points were decoded by another backend"),
+    }
 }
 
 /// One inversion for the whole chunk, instead of an inverse square root for each point.
-fn encode_doubles(points: &[RistrettoPoint], out: &mut [Encoding]) {
-    let encodings = Zeroizing::new(RistrettoPoint::double_and_compress_batch(points));
+fn encode_doubles(halves: impl Iterator<Item = RistrettoPoint>, out: &mut [Encoding]) {
+    let points: Wiped = Zeroizing::new(halves.collect());
+    assert_eq!(points.len(), out.len());
+    let encodings = Zeroizing::new(RistrettoPoint::double_and_compress_batch(points.iter()));
     for (encoding, out) in encodings.iter().zip(out) {
         *out = encoding.to_bytes();
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     backend::{self, PreparedScalar, decode_element},
-    client::{self, ProofOf},
+    client::{self, Blinding, ProofOf},
     dleq,
     error::{Batch, Error},
     key, oprf,
@@ -31,6 +31,15 @@ pub fn thread_count() -> usize {
 
 fn mode(number: Size) -> Result<Mode, Error> {
     Mode::from_number(number.0.try_into().unwrap_or(u8::MAX))
+}
+
+/// Additive where there is a proof to make it sound, unless the caller chooses.
+fn blinding(mode: Mode, name: Option<&str>) -> Result<Blinding, Error> {
+    match (name, mode) {
+        (None, Mode::Voprf) | (Some("additive"), _) => Ok(Blinding::Additive),
+        (None, Mode::Oprf) | (Some("multiplicative"), _) => Ok(Blinding::Multiplicative),
+        (Some(_), _) => Err(Error::input("a blinding is additive or multiplicative")),
+    }
 }
 
 #[pyclass(frozen, module = "psi._native")]
@@ -84,7 +93,7 @@ pub struct BlindedBatch(client::BlindedBatch);
 #[pymethods]
 impl BlindedBatch {
     #[new]
-    #[pyo3(signature = (mode, items, width, *, seed = None, context = None, pad_to = Size(0), threads = Size(0), progress = None))]
+    #[pyo3(signature = (mode, items, width, *, seed = None, context = None, pad_to = Size(0), blinding = None, threads = Size(0), progress = None))]
     #[expect(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
@@ -94,10 +103,12 @@ impl BlindedBatch {
         seed: Option<Buffer>,
         context: Option<Buffer>,
         pad_to: Size,
+        blinding: Option<&str>,
         threads: Size,
         progress: Progress,
     ) -> PyResult<BlindedBatch> {
         let mode = self::mode(mode)?;
+        let blinding = self::blinding(mode, blinding)?;
         let seed = match seed {
             Some(seed) => Zeroizing::new(*seed.array("seed")?),
             None => suite::random_bytes()?,
@@ -107,20 +118,25 @@ impl BlindedBatch {
             context.as_ref().map_or(b"".as_slice(), Buffer::bytes),
         );
         let batch = run(py, threads, progress.as_ref(), |job| {
-            client::BlindedBatch::blind(job, mode, items, width.0, &seed, context, pad_to.0)
+            client::BlindedBatch::blind(
+                job, mode, blinding, items, width.0, &seed, context, pad_to.0,
+            )
         })?;
         Ok(BlindedBatch(batch))
     }
 
     #[staticmethod]
+    #[pyo3(signature = (mode, items, width, blinds, *, blinding = Some("multiplicative")))]
     fn with_blinds(
         py: Python<'_>,
         mode: Size,
         items: Buffer,
         width: Size,
         blinds: Buffer,
+        blinding: Option<&str>,
     ) -> PyResult<BlindedBatch> {
         let mode = self::mode(mode)?;
+        let blinding = self::blinding(mode, blinding)?;
         let blinds = blinds
             .rows::<32>("blinds")?
             .iter()
@@ -128,7 +144,7 @@ impl BlindedBatch {
         let blinds = Zeroizing::new(blinds.collect::<Result<Vec<_>, Error>>()?);
         let items = items.bytes();
         let batch = run(py, Size(0), None, |job| {
-            client::BlindedBatch::with_blinds(job, mode, items, width.0, blinds)
+            client::BlindedBatch::with_blinds(job, mode, blinding, items, width.0, blinds)
         })?;
         Ok(BlindedBatch(batch))
     }

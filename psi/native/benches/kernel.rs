@@ -1,0 +1,166 @@
+//! `cargo bench --features bench-internals`: cycles and microseconds per element on one core.
+//!
+//! Each figure is the median and the minimum of 15 rounds. Cycles are core cycles, calibrated
+//! against a chain of multiplications of known latency, because the time stamp counter ticks at
+//! another rate.
+
+use _native::backend::{Backend, CHUNK, Encoding, PreparedScalar, available};
+use curve25519_dalek::{RistrettoPoint, Scalar};
+use std::hint::black_box;
+use std::time::Instant;
+
+/// Core cycles per nanosecond: a dependent 64-bit multiplication takes three cycles.
+fn clock() -> f64 {
+    let mut best = f64::MAX;
+    for _ in 0..50 {
+        let start = Instant::now();
+        let mut x: u64 = 3;
+        for _ in 0..40_000 {
+            for _ in 0..4 {
+                x = black_box(x.wrapping_mul(x));
+            }
+        }
+        black_box(x);
+        best = best.min(start.elapsed().as_nanos() as f64);
+    }
+    let _ = best;
+    calibrated()
+}
+
+#[cfg(target_arch = "x86_64")]
+fn calibrated() -> f64 {
+    let mut best = f64::MAX;
+    for _ in 0..50 {
+        let start = Instant::now();
+        let mut x: u64 = 3;
+        for _ in 0..50_000 {
+            // SAFETY: registers only.
+            unsafe {
+                std::arch::asm!("imul {0}, {0}", "imul {0}, {0}", "imul {0}, {0}", inout(reg) x,
+                    options(nomem, nostack));
+            }
+        }
+        black_box(x);
+        best = best.min(start.elapsed().as_nanos() as f64);
+    }
+    450_000.0 / best
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn calibrated() -> f64 {
+    f64::NAN
+}
+
+fn measure(name: &str, per_call: usize, mut call: impl FnMut()) {
+    call();
+    let start = Instant::now();
+    call();
+    let once = start.elapsed().as_nanos().max(1) as usize;
+    let calls = (3_000_000 / once).max(1);
+    let mut times: Vec<f64> = (0..15)
+        .map(|_| {
+            let start = Instant::now();
+            for _ in 0..calls {
+                call();
+            }
+            start.elapsed().as_nanos() as f64 / (calls * per_call) as f64
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    let (least, median) = (times[0], times[7]);
+    println!(
+        "{name:<44} {:>8.3} us  min {:>8.3} us  {:>9.0} cycles",
+        median / 1e3,
+        least / 1e3,
+        least * calibrated()
+    );
+}
+
+fn operations(backend: &dyn Backend) {
+    let n = CHUNK;
+    let messages: Vec<u8> = (0..n as u64)
+        .flat_map(|i| [i, i ^ 77, 3].map(u64::to_le_bytes).concat())
+        .collect();
+    let mut uniform = vec![[0; 64]; n];
+    backend.sha512(b"bench", &messages, 24, b"", &mut uniform);
+    let scalars: Vec<Scalar> = uniform
+        .iter()
+        .map(Scalar::from_bytes_mod_order_wide)
+        .collect();
+    let key = PreparedScalar::new(&scalars[7]);
+    let mut elements: Vec<Encoding> = vec![[0; 32]; n];
+    let mut out = elements.clone();
+    backend.hash_mul_encode(&uniform, &key, &mut elements);
+    let table = backend.base_table(&RistrettoPoint::mul_base(&scalars[9]));
+    let points = backend.decode(&elements).expect("valid");
+
+    measure("sha512, 24-byte messages", n, || {
+        backend.sha512(&[0; 128], &messages, 24, b"suffix", &mut uniform)
+    });
+    measure("hash_mul_encode", n, || {
+        backend.hash_mul_encode(&uniform, &key, &mut out)
+    });
+    measure("hash_mul_each_encode", n, || {
+        backend.hash_mul_each_encode(&uniform, &scalars, &mut out)
+    });
+    measure("hash_add_base_encode", n, || {
+        backend.hash_add_base_encode(&uniform, &scalars, &mut out)
+    });
+    measure("decode_mul_encode", n, || {
+        backend
+            .decode_mul_encode(&elements, &key, &mut out)
+            .expect("valid")
+    });
+    measure("decode_mul_each_encode", n, || {
+        backend
+            .decode_mul_each_encode(&elements, &scalars, &mut out)
+            .expect("valid")
+    });
+    measure("decode_sub_base_encode", n, || {
+        backend
+            .decode_sub_base_encode(&elements, &scalars, &table, &mut out)
+            .expect("valid")
+    });
+    measure("points_sub_base_encode", n, || {
+        backend.points_sub_base_encode(&points, 0, &scalars, &table, &mut out)
+    });
+    measure("mul_base_encode", n, || {
+        backend.mul_base_encode(&scalars, &table, &mut out)
+    });
+    measure("decode", n, || drop(backend.decode(&elements)));
+    measure("base_table (whole)", 1, || {
+        drop(backend.base_table(table.point()))
+    });
+    for n in [256, 1024, 8192, 65_535] {
+        let many: Vec<Encoding> = (0..n).map(|i| elements[i % elements.len()]).collect();
+        let points = backend.decode(&many).expect("valid");
+        let scalars: Vec<Scalar> = (0..n)
+            .map(|i| scalars[i % scalars.len()] * Scalar::from(i as u64 + 1))
+            .collect();
+        measure(&format!("msm, {n} points"), n, || {
+            black_box(backend.msm(&points, &scalars));
+        });
+    }
+}
+
+fn main() {
+    println!("clock {:.2} GHz", clock());
+    #[cfg(all(target_arch = "x86_64", feature = "bench-internals"))]
+    {
+        use _native::backend::vector::bench;
+        for (engine, steps) in [("ifma512", bench::ifma512()), ("avx2", bench::avx2())] {
+            println!("\n{engine}, step by step");
+            for (name, per_call, step) in steps {
+                measure(name, per_call, step);
+            }
+        }
+    }
+    let only = std::env::args().nth(1).unwrap_or_default();
+    for backend in available() {
+        if backend.name().contains(only.trim_start_matches("--bench")) {
+            println!("\n{}, whole operations", backend.name());
+            operations(backend.as_ref());
+        }
+    }
+    println!("clock {:.2} GHz", clock());
+}
