@@ -116,13 +116,14 @@ def _print_machine(machine: dict[str, object]) -> None:
 def _print_kernel(kernel: list[Scaling], checks: dict[str, float], x25519_us: float) -> None:
     columns = (
         "", say("单核 µs", "one core µs"), say("全核 µs", "all cores µs"),
-        say("线程开销", "thread overhead"), say("处理器开销", "cpu overhead"),
+        say("线程开销", "thread overhead"), say("得到的核数", "cores given"), say("处理器开销", "cpu overhead"),
     )  # fmt: skip
     rows: list[tuple[object, ...]] = [
-        (s.name, s.one_core_us, s.all_cores_us, f"{s.thread_overhead:.2f}", f"{s.cpu_overhead:.2f}") for s in kernel
+        (s.name, s.one_core_us, s.all_cores_us, f"{s.thread_overhead:.2f}", s.cores_given, f"{s.cpu_overhead:.2f}")
+        for s in kernel
     ]
-    rows += [(name, "", us, "", "") for name, us in checks.items()]
-    rows.append(("OpenSSL X25519", x25519_us, "", "", ""))
+    rows += [(name, "", us, "", "", "") for name, us in checks.items()]
+    rows.append(("OpenSSL X25519", x25519_us, "", "", "", ""))
     print_table(
         say(f"内核，每元素，一批 {kernel[0].items}", f"Kernel, per element, a batch of {kernel[0].items}"),
         columns,

@@ -31,6 +31,7 @@ class Scaling:
     """One piece of work on one core and on all of them.
 
     ``thread_overhead`` is all-core time * cores / one-core time: 1.0 is perfect, and other processes raise it.
+    ``cores_given`` is how many cores the all-core run got: less than there are means that others were running.
     ``cpu_overhead`` is the ratio of processor times: what threading itself costs, whoever else is running.
     """
 
@@ -39,6 +40,7 @@ class Scaling:
     one_core_us: float
     all_cores_us: float
     thread_overhead: float
+    cores_given: float
     cpu_overhead: float
 
 
@@ -75,5 +77,6 @@ def measure_scaling(name: str, items: int, work: Callable[[int], object], runs: 
         one.microseconds(items),
         everything.microseconds(items),
         round(everything.wall_s * thread_count() / one.wall_s, 3),
+        round(everything.cpu_s / everything.wall_s, 2),
         round(everything.cpu_s / one.cpu_s, 3),
     )

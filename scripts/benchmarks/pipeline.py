@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -100,7 +100,7 @@ def _keys(rows: BaseRows) -> EncodingKeys:
 
 def _encode(
     compared: Comparison, rows: BaseRows, keys: EncodingKeys, label: LabelSchema, threads: int
-) -> tuple[pa.FixedSizeBinaryArray, pa.FixedSizeBinaryArray]:
+) -> tuple[pa.Array[Any], pa.Array[Any]]:
     return encode_changed(compared, rows, keys, label, dataset=DATASET, epoch=EPOCH, threads=threads)
 
 
@@ -108,8 +108,8 @@ def _slices(
     state: pa.Table,
     compared: Comparison,
     rows: BaseRows,
-    tags: pa.FixedSizeBinaryArray,
-    sealed: pa.FixedSizeBinaryArray,
+    tags: pa.Array[Any],
+    sealed: pa.Array[Any],
     label: LabelSchema,
 ) -> list[tuple[int, Slice]]:
     every_tag = all_tags(empty_state(), compared, tags)

@@ -112,18 +112,32 @@ class TestRepetition:
         validate_elements(elements)
         assert len({elements[i : i + 32] for i in range(0, len(elements), 32)}) == 256
 
-    def test_the_documented_derivation(self) -> None:
+    @pytest.mark.parametrize("blinding", ["additive", "multiplicative"])
+    def test_the_documented_derivation(self, blinding: str) -> None:
         """docs/reference/protocol.md section 7, with the blind computed here and its element by `with_blinds`."""
         context, position, item = b"request", 1, items(2)[WIDTH:]
         hashed = b"mingce/1 blind\0" + len(context).to_bytes(2, "big") + context + SEED + position.to_bytes(8, "big")
         blind = int.from_bytes(hashlib.sha512(hashed + item).digest(), "little") % ORDER
-        batch = BlindedBatch(MODE_VOPRF, items(2), WIDTH, seed=SEED, context=context, pad_to=3)
-        opened = BlindedBatch.with_blinds(MODE_VOPRF, item, WIDTH, blind.to_bytes(32, "little"))
+        batch = BlindedBatch(MODE_VOPRF, items(2), WIDTH, seed=SEED, context=context, pad_to=3, blinding=blinding)
+        opened = BlindedBatch.with_blinds(MODE_VOPRF, item, WIDTH, blind.to_bytes(32, "little"), blinding=blinding)
         assert batch.blinded_elements[32:64] == opened.blinded_elements
 
         hashed = b"mingce/1 padding\0" + len(context).to_bytes(2, "big") + context + SEED + bytes(8)
         scalar = int.from_bytes(hashlib.sha512(hashed).digest(), "little") % ORDER
         assert batch.blinded_elements[64:] == SecretKey.from_bytes(scalar.to_bytes(32, "little")).public_key
+
+    @pytest.mark.parametrize("count", [1, 255, 257, 1000])
+    def test_the_two_blindings_agree(self, count: int) -> None:
+        for blinding in ("additive", "multiplicative"):
+            batch = BlindedBatch(MODE_VOPRF, items(count), WIDTH, seed=SEED, blinding=blinding)
+            evaluated, proof = blind_evaluate(MODE_VOPRF, KEY, batch.blinded_elements)
+            assert batch.finalize(evaluated, proof, KEY.public_key) == evaluate(MODE_VOPRF, KEY, items(count), WIDTH)
+
+    def test_additive_blinding_needs_a_proof(self) -> None:
+        with pytest.raises(InputError):
+            BlindedBatch(MODE_OPRF, items(1), WIDTH, blinding="additive")
+        with pytest.raises(InputError):
+            BlindedBatch(MODE_VOPRF, items(1), WIDTH, blinding="xor")
 
     def test_the_same_request_gives_the_same_proof(self) -> None:
         elements = BlindedBatch(MODE_VOPRF, items(300), WIDTH, seed=SEED).blinded_elements

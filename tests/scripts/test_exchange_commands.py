@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import private_set_intersection.python as openmined
 import pyarrow.parquet as pq
@@ -20,6 +22,7 @@ import pytest
 
 from matcher.tables import read_customers
 from psi.identifiers import check_character
+from scripts.cli import main
 
 OURS, THEIRS = range(40), range(25, 100)
 COMMON = [25 <= index < 40 for index in OURS].count(True)
@@ -31,11 +34,23 @@ def number(index: int) -> str:
 
 
 def mingce(*words: object) -> tuple[int, dict[str, Any]]:
-    done = subprocess.run(
-        [sys.executable, "-m", "scripts.cli", *map(str, words), "--json"], capture_output=True, text=True, timeout=60
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return done.returncode, json.loads(done.stdout) if done.stdout else {"usage": done.stderr}
+    """Run one command in this process: (exit code, its JSON)."""
+    output, errors = io.StringIO(), io.StringIO()
+    argv = ["mingce", *map(str, words), "--json"]
+    with (
+        mock.patch.object(sys, "argv", argv),
+        redirect_stdout(output),
+        redirect_stderr(errors),
+        pytest.raises(SystemExit) as ended,
+    ):
+        main()
+    return int(ended.value.code or 0), json.loads(output.getvalue() or "{}")
+
+
+def start(*words: object, **options: Any) -> subprocess.Popen[str]:
+    """The same as a process of its own."""
+    command = [sys.executable, "-m", "scripts.cli", *map(str, words), "--json"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)
 
 
 def ok(*words: object) -> dict[str, Any]:
@@ -68,36 +83,51 @@ def place(parties: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def ask(place: Path, **changes: object) -> dict[str, Any]:
-    return ok(
+def ask_words(place: Path) -> tuple[object, ...]:
+    return (
         "exchange", "request", place / "ours.csv", "--to", place / "bureau" / "identity.json",
         "--out", place / "request.mcx", "--config", place / "bank",
     )  # fmt: skip
 
 
-def respond(place: Path, limit: int = 100, sender: str = "bank") -> tuple[int, dict[str, Any]]:
-    return mingce(
+def ask(place: Path) -> dict[str, Any]:
+    return ok(*ask_words(place))
+
+
+def respond_words(place: Path, limit: int = 100, sender: str = "bank") -> tuple[object, ...]:
+    return (
         "exchange", "respond", place / "theirs.csv", place / "request.mcx", "--from", place / sender / "identity.json",
         "--limit", limit, "--out", place / "answer.mcx", "--config", place / "bureau",
     )  # fmt: skip
 
 
+def respond(place: Path, limit: int = 100, sender: str = "bank") -> tuple[int, dict[str, Any]]:
+    return mingce(*respond_words(place, limit, sender))
+
+
+def finish_words(place: Path, name: str = "common.csv") -> tuple[object, ...]:
+    return "exchange", "finish", place / "answer.mcx", "--out", place / name, "--config", place / "bank"
+
+
 def finish(place: Path, name: str = "common.csv") -> tuple[int, dict[str, Any]]:
-    return mingce("exchange", "finish", place / "answer.mcx", "--out", place / name, "--config", place / "bank")
+    return mingce(*finish_words(place, name))
 
 
 def pending(place: Path) -> list[Path]:
     return list((place / "bank" / "exchange").glob("*"))
 
 
-def test_over_files(place: Path) -> None:
-    asked = ask(place)
+def test_over_files_each_step_a_process(place: Path) -> None:
+    steps = []
+    for words in (ask_words(place), respond_words(place), finish_words(place)):
+        process = start(*words)
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 0
+        steps.append(json.loads(output))
+    asked, answered, found = steps
     assert (asked["numbers"], asked["rejected"]) == (40, 2)
-    code, answered = respond(place)
-    assert (code, answered["requested"], answered["numbers"]) == (0, 40, 75)
-    assert answered["session"] == asked["session"]
-    code, found = finish(place)
-    assert (code, found["common"], found["expected_false_matches"]) == (0, COMMON, 0)
+    assert (answered["requested"], answered["numbers"], answered["session"]) == (40, 75, asked["session"])
+    assert (found["common"], found["expected_false_matches"]) == (COMMON, 0)
     result = read_customers(place / "common.csv")
     assert result.items.to_pybytes().decode() == "".join(number(index) for index in OURS if index in THEIRS)
     assert result.names.to_pylist() == [f"演示{index}" for index in OURS if index in THEIRS]
@@ -186,16 +216,10 @@ def test_raw_with_the_librarys_own_client(place: Path) -> None:
 
 class Server:
     def __init__(self, place: Path, *words: object) -> None:
-        command = (
+        self._process = start(
             "exchange", "serve", place / "theirs.csv", "--from", place / "bank" / "identity.json",
-            "--limit", 100, "--linger", 0.1, "--config", place / "bureau", "--json", *words,
+            "--limit", 100, "--linger", 0.1, "--config", place / "bureau", *words, stderr=subprocess.PIPE,
         )  # fmt: skip
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "scripts.cli", *map(str, command)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
         assert self._process.stderr is not None
         line = self._process.stderr.readline()
         found = re.search(r"http://\S+", line)
@@ -247,15 +271,11 @@ def test_interrupted_server(place: Path) -> None:
 def test_kill_anywhere_leaves_no_half_file(place: Path) -> None:
     """SIGKILL at different moments of `respond`: there is a whole answer or none."""
     ask(place)
-    command = [
-        "exchange", "respond", place / "theirs.csv", place / "request.mcx", "--from", place / "bank" / "identity.json",
-        "--limit", 100, "--out", place / "answer.mcx", "--config", place / "bureau",
-    ]  # fmt: skip
     for delay_s in (0.3, 0.7, 1.0, 1.3):
-        process = subprocess.Popen([sys.executable, "-m", "scripts.cli", *map(str, command)], stdout=subprocess.DEVNULL)
+        process = start(*respond_words(place))
         time.sleep(delay_s)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.communicate()
         if (place / "answer.mcx").exists():
             break
     assert respond(place)[0] == 0

@@ -2,8 +2,8 @@
 
 mod common;
 use _native::backend::{
-    Backend, BackendError, BadElement, BaseTable, Encoding, Points, PreparedScalar, active,
-    select, self_check,
+    Backend, BackendError, BadElement, BaseTable, Encoding, Points, PreparedScalar, active, select,
+    self_check,
 };
 use common::backends;
 use curve25519_dalek::{RistrettoPoint, Scalar};

@@ -9,7 +9,7 @@ use super::{
     runner::run,
 };
 use crate::{
-    backend::{self, PreparedScalar, decode_element},
+    backend::{self, PreparedScalar},
     client::{self, Blinding, ProofOf},
     dleq,
     error::{Batch, Error},
@@ -244,7 +244,7 @@ pub fn verify_proof(
     let (public_key, proof) = (public_key.bytes(), proof.bytes());
     let (blinded, evaluated) = (blinded.rows("blinded")?, evaluated.rows("evaluated")?);
     run(py, Size(0), None, |job| {
-        dleq::verify_proof(job, Mode::Voprf, public_key, blinded, evaluated, proof)
+        dleq::verify_proof(job, Mode::Voprf, public_key, blinded, evaluated, proof).map(drop)
     })
 }
 
@@ -285,7 +285,13 @@ pub fn decode_and_encode<'py>(py: Python<'py>, encoded: Buffer) -> PyResult<Rows
         batch: Batch::Blinded,
         index: 0,
     };
-    let bytes = encoded.bytes().try_into().ok();
-    let point = bytes.as_ref().and_then(decode_element).ok_or(refused)?;
-    Ok(PyBytes::new(py, point.compress().as_bytes()))
+    let Ok(bytes) = encoded.bytes().try_into() else {
+        return Err(refused.into());
+    };
+    let mut out = [[0; 32]];
+    let one = PreparedScalar::new(&curve25519_dalek::scalar::Scalar::ONE);
+    backend::active()?
+        .decode_mul_encode(&[bytes], &one, &mut out)
+        .map_err(|_| refused)?;
+    Ok(PyBytes::new(py, &out[0]))
 }
