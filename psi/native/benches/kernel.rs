@@ -1,8 +1,8 @@
 //! `cargo bench --features bench-internals`: cycles and microseconds per element on one core.
 //!
-//! Each figure is the median and the minimum of 15 rounds. Cycles are core cycles, calibrated
-//! against a chain of multiplications of known latency, because the time stamp counter ticks at
-//! another rate.
+//! Each figure is the median and the minimum of the nine least disturbed of 15 rounds. Cycles are core
+//! cycles of the median, calibrated against a chain of multiplications of known latency, because the
+//! time stamp counter ticks at another rate.
 
 use _native::backend::{Backend, CHUNK, Encoding, PreparedScalar, available};
 use curve25519_dalek::{RistrettoPoint, Scalar};
@@ -10,23 +10,6 @@ use std::hint::black_box;
 use std::time::Instant;
 
 /// Core cycles per nanosecond: a dependent 64-bit multiplication takes three cycles.
-fn clock() -> f64 {
-    let mut best = f64::MAX;
-    for _ in 0..50 {
-        let start = Instant::now();
-        let mut x: u64 = 3;
-        for _ in 0..40_000 {
-            for _ in 0..4 {
-                x = black_box(x.wrapping_mul(x));
-            }
-        }
-        black_box(x);
-        best = best.min(start.elapsed().as_nanos() as f64);
-    }
-    let _ = best;
-    calibrated()
-}
-
 #[cfg(target_arch = "x86_64")]
 fn calibrated() -> f64 {
     let mut best = f64::MAX;
@@ -51,28 +34,45 @@ fn calibrated() -> f64 {
     f64::NAN
 }
 
+/// Nanoseconds this thread has waited for a processor while it could have run. On a shared machine
+/// that is most of what disturbs a measurement: the rounds that waited longest are dropped.
+fn waited() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split_whitespace()
+        .nth(1)
+        .and_then(|field| field.parse().ok())
+        .unwrap_or(0)
+}
+
+/// Rounds measured, and how many of them, the least disturbed, count.
+const ROUNDS: usize = 15;
+const KEPT: usize = 9;
+
 fn measure(name: &str, per_call: usize, mut call: impl FnMut()) {
     call();
     let start = Instant::now();
     call();
     let once = start.elapsed().as_nanos().max(1) as usize;
     let calls = (3_000_000 / once).max(1);
-    let mut times: Vec<f64> = (0..15)
+    let mut rounds: Vec<(u64, f64)> = (0..ROUNDS)
         .map(|_| {
+            let before = waited();
             let start = Instant::now();
             for _ in 0..calls {
                 call();
             }
-            start.elapsed().as_nanos() as f64 / (calls * per_call) as f64
+            let elapsed = start.elapsed().as_nanos() as f64;
+            (waited() - before, elapsed / (calls * per_call) as f64)
         })
         .collect();
+    rounds.sort_by_key(|(delay, _)| *delay);
+    let mut times: Vec<f64> = rounds[..KEPT].iter().map(|(_, time)| *time).collect();
     times.sort_by(f64::total_cmp);
-    let (least, median) = (times[0], times[7]);
     println!(
-        "{name:<44} {:>8.3} us  min {:>8.3} us  {:>9.0} cycles",
-        median / 1e3,
-        least / 1e3,
-        least * calibrated()
+        "{name:<36} {:>8.3} us  min {:>8.3} us  {:>8.0} cycles",
+        times[KEPT / 2] / 1e3,
+        times[0] / 1e3,
+        times[KEPT / 2] * calibrated(),
     );
 }
 
@@ -144,13 +144,20 @@ fn operations(backend: &dyn Backend) {
 }
 
 fn main() {
-    println!("clock {:.2} GHz", clock());
+    println!("clock {:.2} GHz", calibrated());
     #[cfg(all(target_arch = "x86_64", feature = "bench-internals"))]
     {
         use _native::backend::vector::bench;
         for (engine, steps) in [("ifma512", bench::ifma512()), ("avx2", bench::avx2())] {
             println!("\n{engine}, step by step");
-            for (name, per_call, step) in steps {
+            let mut again = Vec::new();
+            for (name, per_call, mut step) in steps {
+                measure(name, per_call, &mut step);
+                again.push((name, per_call, step));
+            }
+            // The other way round, so that the place in the list can be told from the step.
+            println!("  and in reverse order");
+            for (name, per_call, step) in again.into_iter().rev() {
                 measure(name, per_call, step);
             }
         }
@@ -162,5 +169,5 @@ fn main() {
             operations(backend.as_ref());
         }
     }
-    println!("clock {:.2} GHz", clock());
+    println!("clock {:.2} GHz", calibrated());
 }
