@@ -20,6 +20,14 @@ pub struct ProofOf<'a> {
     pub proof: &'a [u8],
 }
 
+/// What fixes the blinds and the padding of a batch, for a repetition. The secret is a run's,
+/// the context the batch's.
+#[derive(Clone, Copy)]
+pub struct Seed<'a> {
+    pub secret: &'a [u8; 32],
+    pub context: &'a [u8],
+}
+
 /// How an input is hidden. On the wire both look the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blinding {
@@ -43,25 +51,24 @@ pub struct BlindedBatch {
 }
 
 impl BlindedBatch {
-    /// Blind with fresh blinds; `seed` and `context` fix them, and the padding, for a repetition.
+    /// Blind, and pad with random elements up to `pad_to`.
     pub fn blind(
         job: &Job,
         mode: Mode,
         blinding: Blinding,
         items: &[u8],
         width: usize,
-        seed: &[u8; 32],
-        context: &[u8],
+        seed: Seed,
         pad_to: usize,
     ) -> Result<BlindedBatch> {
         let count = item_count(items, width)?;
         let size = count.max(pad_to);
         check_batch_size(count)?;
         check_batch_size(size)?;
-        let blinds = seeded_scalars(job, "mingce/1 blind", seed, context, count, items, width)?;
+        let blinds = seeded_scalars(job, "mingce/1 blind", seed, count, items, width)?;
         let mut batch = BlindedBatch::with_blinds(job, mode, blinding, items, width, blinds)?;
         let spare = size - count;
-        let padding = seeded_scalars(job, "mingce/1 padding", seed, context, spare, b"", 0)?;
+        let padding = seeded_scalars(job, "mingce/1 padding", seed, spare, b"", 0)?;
         batch.blinded.resize(size, [0; 32]);
         let chunks = padding
             .par_chunks(CHUNK)
@@ -221,16 +228,16 @@ impl BlindedBatch {
 fn seeded_scalars(
     job: &Job,
     label: &str,
-    seed: &[u8; 32],
-    context: &[u8],
+    seed: Seed,
     count: usize,
     items: &[u8],
     width: usize,
 ) -> Result<Zeroizing<Vec<Scalar>>> {
+    let Seed { secret, context } = seed;
     let length = u16::try_from(context.len())
         .map_err(|_| Error::input("a context is at most 65,535 bytes"))?
         .to_be_bytes();
-    let prefix = Zeroizing::new([label.as_bytes(), &[0], &length, context, seed].concat());
+    let prefix = Zeroizing::new([label.as_bytes(), &[0], &length, context, secret].concat());
     let mut scalars = Zeroizing::new(vec![Scalar::ZERO; count]);
     job.for_each_chunk(scalars.par_chunks_mut(CHUNK).enumerate(), |(chunk, out)| {
         let mut messages = Zeroizing::new(Vec::with_capacity(out.len() * (8 + width)));

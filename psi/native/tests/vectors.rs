@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use _native::{
     Error,
     backend::{Backend, Encoding, available, decode_element},
-    client::{BlindedBatch, Blinding, ProofOf},
+    client::{BlindedBatch, Blinding, ProofOf, Seed},
     dleq::{generate_proof, verify_proof},
     key::SecretKey,
     oprf::{blind_evaluate, evaluate},
@@ -14,6 +14,11 @@ use _native::{
 };
 use serde_json::Value;
 use zeroize::Zeroizing;
+
+const SEED: Seed = Seed {
+    secret: &[7; 32],
+    context: b"",
+};
 
 fn load(file: &str) -> Value {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors");
@@ -122,8 +127,7 @@ fn a_proof_is_bound_to_its_mode() {
         let items: Vec<u8> = (0..40).collect();
         for blinding in [Blinding::Multiplicative, Blinding::Additive] {
             let batch =
-                BlindedBatch::blind(&job, Mode::Voprf, blinding, &items, 4, &[7; 32], b"", 16)
-                    .unwrap();
+                BlindedBatch::blind(&job, Mode::Voprf, blinding, &items, 4, SEED, 16).unwrap();
             let blinded = batch.blinded_elements();
             let mut evaluated = vec![[0; 32]; blinded.len()];
             blind_evaluate(&job, &key, blinded, &mut evaluated).unwrap();
@@ -152,17 +156,9 @@ fn the_two_blindings_agree() {
             let mut expected = vec![[0; 64]; count as usize];
             evaluate(&job, Mode::Voprf, &key, &items, 4, &mut expected).unwrap();
             for blinding in [Blinding::Multiplicative, Blinding::Additive] {
-                let batch = BlindedBatch::blind(
-                    &job,
-                    Mode::Voprf,
-                    blinding,
-                    &items,
-                    4,
-                    &[9; 32],
-                    b"",
-                    pad_to,
-                )
-                .unwrap();
+                let batch =
+                    BlindedBatch::blind(&job, Mode::Voprf, blinding, &items, 4, SEED, pad_to)
+                        .unwrap();
                 let blinded = batch.blinded_elements();
                 let mut evaluated = vec![[0; 32]; blinded.len()];
                 blind_evaluate(&job, &key, blinded, &mut evaluated).unwrap();
@@ -187,15 +183,6 @@ fn the_two_blindings_agree() {
 fn additive_blinding_needs_a_proof() {
     let backend = &available()[0];
     let job = Job::new(backend.as_ref());
-    let refused = BlindedBatch::blind(
-        &job,
-        Mode::Oprf,
-        Blinding::Additive,
-        b"item",
-        4,
-        &[1; 32],
-        b"",
-        0,
-    );
+    let refused = BlindedBatch::blind(&job, Mode::Oprf, Blinding::Additive, b"item", 4, SEED, 0);
     assert!(matches!(refused, Err(Error::Input(_))));
 }

@@ -109,18 +109,17 @@ impl BlindedBatch {
     ) -> PyResult<BlindedBatch> {
         let mode = self::mode(mode)?;
         let blinding = self::blinding(mode, blinding)?;
-        let seed = match seed {
+        let secret = match seed {
             Some(seed) => Zeroizing::new(*seed.array("seed")?),
             None => suite::random_bytes()?,
         };
-        let (items, context) = (
-            items.bytes(),
-            context.as_ref().map_or(b"".as_slice(), Buffer::bytes),
-        );
+        let items = items.bytes();
+        let seed = client::Seed {
+            secret: &secret,
+            context: context.as_ref().map_or(b"".as_slice(), Buffer::bytes),
+        };
         let batch = run(py, threads, progress.as_ref(), |job| {
-            client::BlindedBatch::blind(
-                job, mode, blinding, items, width.0, &seed, context, pad_to.0,
-            )
+            client::BlindedBatch::blind(job, mode, blinding, items, width.0, seed, pad_to.0)
         })?;
         Ok(BlindedBatch(batch))
     }
