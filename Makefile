@@ -7,7 +7,7 @@ CARGO_JOBS ?= 2
 NATIVE := psi/_native.abi3.so
 NATIVE_SOURCES := $(shell find psi/native/src -name '*.rs') psi/native/Cargo.toml Cargo.toml Cargo.lock pyproject.toml
 
-.PHONY: demo test test-slow test-rust bench lint format lock clean setup
+.PHONY: demo test test-slow test-backends test-rust bench lint format lock clean setup
 
 demo: setup ## the main job, end to end, on made-up people
 	$(BIN)/mingce demo
@@ -17,6 +17,17 @@ test: setup test-rust ## the ordinary suite
 
 test-slow: setup ## what takes minutes
 	$(BIN)/python -m pytest -m slow
+	cd psi/native && cargo test --quiet --release --jobs $(CARGO_JOBS) --test differential -- --ignored ten_million
+
+# The ordinary suite runs on the fastest backend; here the others do everything that touches the kernel.
+test-backends: setup ## the kernel's and the matching's tests on each of the other backends
+	@for backend in ifma512 avx2 portable; do \
+		if ! MINGCE_BACKEND=$$backend $(BIN)/python -c 'import psi.oprf; psi.oprf.backend_name()' 2>/dev/null; then \
+			echo "NOT RUN: this processor cannot run the backend $$backend"; continue; fi; \
+		echo "backend $$backend"; \
+		MINGCE_BACKEND=$$backend $(BIN)/python -m pytest tests/psi tests/interop tests/matcher/test_publisher.py \
+			tests/api/test_matching_real_province.py || exit 1; \
+	done
 
 test-rust: $(VENV)/.ready
 	cd psi/native && cargo test --quiet --release --jobs $(CARGO_JOBS)

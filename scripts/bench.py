@@ -15,7 +15,7 @@ from keys.files import write_atomic
 from scripts.benchmarks.kernel import measure_checks, measure_kernel
 from scripts.benchmarks.machine import describe_machine
 from scripts.benchmarks.measure import MIN_RUNS, Scaling
-from scripts.benchmarks.peers import STEPS, Comparison, compare_with_openmined, measure_x25519
+from scripts.benchmarks.peers import STEPS, Comparison, compare_with_openmined, measure_crypto_mb, measure_x25519
 from scripts.benchmarks.pipeline import Pipeline, measure_pipeline
 from scripts.benchmarks.whole_job import Step, measure_whole_job
 from scripts.home import JsonOption
@@ -25,7 +25,7 @@ from scripts.output import print_table, progress_bars
 
 FORMAT = "mingce-bench/1"
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 class Size(StrEnum):
@@ -61,7 +61,7 @@ def bench(
     out: Annotated[Path | None, typer.Option(help="where to write the JSON document")] = None,
     json_: JsonOption = False,
 ) -> None:
-    """Measure the kernel, an edition's pipeline, and openmined-psi and OpenSSL X25519 in the same run.
+    """Measure the kernel, an edition's pipeline, and in the same run openmined-psi, OpenSSL and crypto_mb.
 
     Medians; the rest of the machine should be idle, and the load average is reported.
 
@@ -77,7 +77,10 @@ def bench(
         steps.begin("openmined-psi")
         compared = compare_with_openmined(effort.sender_items, effort.receiver_items, MIN_RUNS)
         steps.begin("X25519")
-        x25519_us = measure_x25519(effort.runs, effort.exchanges)
+        x25519_us = {
+            "OpenSSL X25519": measure_x25519(effort.runs, effort.exchanges),
+            "crypto_mb X25519": measure_crypto_mb(effort.runs, effort.exchanges),
+        }
         steps.begin(say("全流程", "the whole job"))
         whole = [] if size is None else measure_whole_job(size.value)
     document = {
@@ -113,7 +116,7 @@ def _print_machine(machine: dict[str, object]) -> None:
     )
 
 
-def _print_kernel(kernel: list[Scaling], checks: dict[str, float], x25519_us: float) -> None:
+def _print_kernel(kernel: list[Scaling], checks: dict[str, float], x25519_us: dict[str, float | None]) -> None:
     columns = (
         "", say("单核 µs", "one core µs"), say("全核 µs", "all cores µs"),
         say("线程开销", "thread overhead"), say("得到的核数", "cores given"), say("处理器开销", "cpu overhead"),
@@ -123,7 +126,7 @@ def _print_kernel(kernel: list[Scaling], checks: dict[str, float], x25519_us: fl
         for s in kernel
     ]
     rows += [(name, "", us, "", "", "") for name, us in checks.items()]
-    rows.append(("OpenSSL X25519", x25519_us, "", "", "", ""))
+    rows += [(name, us or say("未安装", "not installed"), "", "", "", "") for name, us in x25519_us.items()]
     print_table(
         say(f"内核，每元素，一批 {kernel[0].items}", f"Kernel, per element, a batch of {kernel[0].items}"),
         columns,

@@ -28,7 +28,7 @@ MARK = ".mingce-demo"
 COUNTY = "330922"
 START_TIMEOUT_S = 30.0
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 class DemoFailed(MingceError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from psi.oprf import (
+    MODE_OPRF,
     MODE_VOPRF,
     BlindedBatch,
     SecretKey,
@@ -36,6 +37,9 @@ def measure_kernel(items: int, runs: int) -> list[Scaling]:
     def serve(threads: int) -> object:
         return blind_evaluate(MODE_VOPRF, key, blinded, threads=threads)
 
+    def multiply(threads: int) -> object:
+        return blind_evaluate(MODE_OPRF, key, blinded, threads=threads)
+
     def finalize(threads: int) -> object:
         return batch.finalize(evaluated, proof, key.public_key, threads=threads)
 
@@ -45,6 +49,7 @@ def measure_kernel(items: int, runs: int) -> list[Scaling]:
     works = {
         "evaluate": own,
         "blind": blind,
+        "blind_evaluate without proof": multiply,
         "blind_evaluate with proof": serve,
         "finalize with verification": finalize,
     }
