@@ -166,6 +166,7 @@ def encode(
     dataset: DatasetOption = "base",
     accept_shrink: AcceptShrinkOption = False,
     config: ConfigOption = None,
+    dry_run: DryRunOption = False,
     json_: JsonOption = False,
 ) -> None:
     """Build the next edition from the imported list; `publish` makes it the one served.
@@ -175,20 +176,25 @@ def encode(
     home = open_home(config, "province")
     with progress_bars(quiet=json_) as steps:
         outcome = _publisher(home).encode(
-            _plan(home, dataset), accept_shrink=accept_shrink, observer=_BarObserver(steps)
+            _plan(home, dataset), accept_shrink=accept_shrink, dry_run=dry_run, observer=_BarObserver(steps)
         )
     _print_outcome(outcome, as_json=json_)
 
 
 @app.command()
-def publish(dataset: DatasetOption = "base", config: ConfigOption = None, json_: JsonOption = False) -> None:
+def publish(
+    dataset: DatasetOption = "base",
+    config: ConfigOption = None,
+    dry_run: DryRunOption = False,
+    json_: JsonOption = False,
+) -> None:
     """Make the encoded edition the one that is served.
 
     Example: mingce province publish
     """
     home = open_home(config, "province")
     with progress_bars(quiet=json_) as steps:
-        outcome = _publisher(home).publish(_plan(home, dataset), _BarObserver(steps))
+        outcome = _publisher(home).publish(_plan(home, dataset), _BarObserver(steps), dry_run=dry_run)
     _print_outcome(outcome, as_json=json_)
 
 
@@ -363,6 +369,7 @@ OUTCOMES = {
     "encoded": ("已编码，待发布", "encoded, not yet published"),
     "published": ("已发布", "published"),
     "unchanged": ("名单无变化，未发布新版本", "unchanged, nothing published"),
+    "would_encode": ("演练：将编码", "dry run: would encode"),
     "would_publish": ("演练：将发布", "dry run: would publish"),
     "checked": ("演练：可导入", "dry run: can be imported"),
 }

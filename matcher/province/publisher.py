@@ -74,7 +74,7 @@ class DatasetPlan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a step did. ``outcome`` is imported, checked, encoded, published, unchanged or would_publish."""
+    """What a step did. ``outcome`` is imported, checked, encoded, would_encode, published, would_publish or unchanged."""
 
     outcome: str
     dataset: str
@@ -165,19 +165,28 @@ class Publisher:
             self._write_staging(plan, staged)
             return self._outcome("imported", plan, None, staged), base
 
-    def encode(self, plan: DatasetPlan, *, accept_shrink: bool = False, observer: Observer = SILENT) -> Outcome:
+    def encode(
+        self,
+        plan: DatasetPlan,
+        *,
+        accept_shrink: bool = False,
+        dry_run: bool = False,
+        observer: Observer = SILENT,
+    ) -> Outcome:
         """Build the next edition from the imported list, without publishing it. Raises NothingStaged, ListShrunk."""
         with self._exclusive():
             staged = self._read_staging(plan)
-            self._clean(plan)
             current = self._current(plan)
             comparison = self._compare(plan, staged, current, observer)
             self._guard(plan, comparison, accept_shrink)
+            if dry_run:
+                return self._outcome("would_encode", plan, self._next_number(plan), staged, comparison)
+            self._clean(plan)
             edition = self._build(plan, staged, current, comparison, observer)
             self._staging_path(plan).unlink()
             return self._outcome("encoded", plan, edition.manifest.edition, staged, comparison)
 
-    def publish(self, plan: DatasetPlan, observer: Observer = SILENT) -> Outcome:
+    def publish(self, plan: DatasetPlan, observer: Observer = SILENT, *, dry_run: bool = False) -> Outcome:
         """Check the encoded edition from disk once more and make it the one served."""
         with self._exclusive():
             number = self._next_number(plan)
@@ -188,8 +197,10 @@ class Publisher:
             edition.check_files()
             state = edition.read_state()
             rows = int(pc.sum(state["live"].cast(pa.int64())).as_py() or 0)
-            self._record(plan, edition, rows, {}, observer)
-            return Outcome("published", plan.dataset, plan.epoch, number, rows, source_sha256=edition.source.sha256)
+            outcome = "would_publish" if dry_run else "published"
+            if not dry_run:
+                self._record(plan, edition, rows, {}, observer)
+            return Outcome(outcome, plan.dataset, plan.epoch, number, rows, source_sha256=edition.source.sha256)
 
     def refresh(
         self,

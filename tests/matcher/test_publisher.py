@@ -174,7 +174,9 @@ def test_import_encode_publish_step_by_step(home: Path, tmp_path: Path) -> None:
         publisher.encode(PLAN)
     outcome, _ = publisher.import_list(PLAN, write_list(tmp_path / "a.csv", OLD))
     assert outcome.outcome == "imported"
+    assert publisher.encode(PLAN, dry_run=True).outcome == "would_encode"
     assert publisher.encode(PLAN).outcome == "encoded"
+    assert publisher.publish(PLAN, dry_run=True).outcome == "would_publish"
     assert publisher._ledger.current_edition(DATASET, EPOCH) is None
     assert publisher.publish(PLAN).rows == 40
     assert live_rows(served(home)) == 40
