@@ -52,7 +52,7 @@ setup: $(NATIVE)
 
 $(NATIVE): $(VENV)/.ready $(NATIVE_SOURCES)
 	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.89 or newer (rustup), then run make again"; exit 1; }
-	$(BIN)/maturin develop --release --quiet --jobs $(CARGO_JOBS)
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --quiet --jobs $(CARGO_JOBS) >/dev/null
 	@touch $@
 
 $(VENV)/.ready: requirements.lock

@@ -74,7 +74,7 @@ class DatasetPlan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a step did. ``outcome`` is imported, checked, encoded, would_encode, published, would_publish or unchanged."""
+    """What a step did: imported, checked, encoded, would_encode, published, would_publish or unchanged."""
 
     outcome: str
     dataset: str
