@@ -210,27 +210,46 @@ def build_slices(
     slice are kept as far as they are needed, so that they do not show as changes.
     Raises EditionInconsistent.
     """
-    encoded = comparison.to_encode()
-    encoded_slices = rows.slices.take(encoded)
+    encoded_slices = rows.slices.take(comparison.to_encode())
     for division in sorted(pc.unique(rows.slices).to_pylist()):
-        here = pc.equal(rows.slices, division)
-        kept = pc.and_(here, comparison.unchanged)
-        fresh = pc.equal(encoded_slices, division)
         old = old_slices.get(division)
-        parts = [
-            _carried(old, tags.filter(kept), comparison.versions.filter(kept), label),
-            (
-                tags.filter(pc.and_(here, pc.invert(comparison.unchanged))),
-                comparison.versions.filter(pc.and_(here, pc.invert(comparison.unchanged))),
-                new_sealed.filter(fresh),
-            ),
-        ]
+        parts = _parts(comparison, rows, tags, new_sealed, encoded_slices, division, old, label)
         missing = -sum(len(part[0]) for part in parts) % bucket
         parts.append(_dummies(old, state, division, missing, label, random_bytes))
-        tag_data, version_data, sealed_data = (
-            data_of(pa.concat_arrays(list(column))) for column in zip(*parts, strict=True)
-        )
-        yield division, sorted_slice(tag_data, version_data, sealed_data, label.width)
+        yield division, _joined(parts, label)
+
+
+def _parts(
+    comparison: Comparison,
+    rows: BaseRows,
+    tags: Column,
+    new_sealed: Column,
+    encoded_slices: Column,
+    division: int,
+    old: Slice | None,
+    label: LabelSchema,
+) -> list[Part]:
+    """A slice's unchanged rows, and those just encoded."""
+    here = pc.equal(rows.slices, division)
+    kept = pc.and_(here, comparison.unchanged)
+    fresh = pc.and_(here, pc.invert(comparison.unchanged))
+    return [
+        _carried(old, tags.filter(kept), comparison.versions.filter(kept), label),
+        (
+            tags.filter(fresh),
+            comparison.versions.filter(fresh),
+            new_sealed.filter(pc.equal(encoded_slices, division)),
+        ),
+    ]
+
+
+def _joined(parts: list[Part], label: LabelSchema) -> Slice:
+    """The parts as one slice. Empties the list as it goes: a county's labels need not be in memory three times."""
+    tag_data, version_data, sealed_data = (
+        data_of(pa.concat_arrays(list(column))) for column in zip(*parts, strict=True)
+    )
+    parts.clear()
+    return sorted_slice(tag_data, version_data, sealed_data, label.width)
 
 
 Part = tuple[Column, Column, Column]

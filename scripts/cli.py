@@ -85,6 +85,12 @@ def main() -> None:
     except MingceError as error:
         report(error)
         code = exit_code(error)
+    except OSError as error:
+        where = error.filename or ""
+        err.print(
+            say(f"读写失败：{where} {error.strerror}", f"Cannot read or write: {where} {error.strerror}"), markup=False
+        )
+        code = 3
     except Exception as error:
         if not isinstance(error, UsageError):
             raise

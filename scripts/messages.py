@@ -156,7 +156,8 @@ MESSAGES: dict[str, Message] = {
     # one-shot exchange
     "exchange_message_invalid": Message("交换文件不可用：{detail}", "The exchange file cannot be used: {detail}", *_SEND_AGAIN),
     "exchange_peer_message": Message("对方发来的数据不合协议：{detail}", "The other side's data break the protocol: {detail}", *_SEND_AGAIN),
-    "exchange_worker_died": Message("处理对方数据的进程中止：{detail}", "The process that read the other side's data died: {detail}", *_SEND_AGAIN),
+    "exchange_worker_died": Message("处理对方数据的进程中止：{detail}", "The process that read the other side's data died: {detail}",
+                                    "不要重试，问对方发了什么。", "Do not try again; ask what they sent."),
     "exchange_expired": Message("交换已超时", "The exchange has run out of time", "请重新开始。", "Begin anew."),
     "exchange_unknown": Message("没有这次交换：{detail}", "No such exchange: {detail}"),
     # made-up data and measuring
@@ -177,7 +178,6 @@ TEMPORARY = {
     "peer_unavailable",
     "province_refused",
     "epoch_refused",
-    "exchange_worker_died",
 }
 WAITING = {Locked.code, "busy"}
 
@@ -201,4 +201,4 @@ def exit_code(error: MingceError) -> int:
         return 7
     if isinstance(error, VerificationError):
         return 6
-    return 3 if isinstance(error, InputError) else 1
+    return 3 if isinstance(error, InputError) or error.code == "exchange_worker_died" else 1

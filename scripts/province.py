@@ -151,12 +151,12 @@ def import_(
     """
     home = open_home(config, "province")
     with progress_bars(quiet=json_) as steps:
-        outcome, base = _publisher(home).import_list(
+        outcome, refused = _publisher(home).import_list(
             _plan(home, dataset), _source(home, dataset, source), _BarObserver(steps), dry_run=dry_run
         )
     if rejects is not None:
-        write_rejects(rejects, base.rejects)
-    elif base.rejects:
+        write_rejects(rejects, refused)
+    elif refused:
         notice(say("有退回行，用 --rejects 文件名 导出明细。", "Rows were refused; list them with --rejects FILE."))
     _print_outcome(outcome, as_json=json_)
 
@@ -217,15 +217,15 @@ def refresh(
     """
     home = open_home(config, "province")
     with progress_bars(quiet=json_) as steps:
-        outcome, base = _publisher(home).refresh(
+        outcome, refused = _publisher(home).refresh(
             _plan(home, dataset),
             _source(home, dataset, source),
             accept_shrink=accept_shrink,
             dry_run=dry_run,
             observer=_BarObserver(steps),
         )
-    if rejects is not None and base is not None:
-        write_rejects(rejects, base.rejects)
+    if rejects is not None:
+        write_rejects(rejects, refused)
     if not dry_run:
         Ledger.open(home.path, home.clock).prune(home.clock.now())
     _print_outcome(outcome, as_json=json_)

@@ -24,6 +24,7 @@ from matcher.columns import BASE_LIST_COLUMNS
 from matcher.province.editions import Draft, Edition, EditionFolders, Source
 from matcher.province.ledger import Ledger
 from matcher.reasons import for_bank_column
+from matcher.rejects import Reject
 from matcher.slices import file_sha256
 from matcher.tables import BaseList, read_base_list
 from matcher.tables.duplicates import Keep
@@ -152,18 +153,18 @@ class Publisher:
 
     def import_list(
         self, plan: DatasetPlan, source: Path, observer: Observer = SILENT, *, dry_run: bool = False
-    ) -> tuple[Outcome, BaseList]:
+    ) -> tuple[Outcome, list[Reject]]:
         """Read and check a list and keep it, sealed, for :meth:`encode`.
 
         Raises InputError kinds, ListShrunk if no row can be used.
         """
         with self._exclusive():
-            base, staged = self._read(plan, source, observer)
+            rejects, staged = self._read(plan, source, observer)
             if dry_run:
-                return self._outcome("checked", plan, None, staged), base
+                return self._outcome("checked", plan, None, staged), rejects
             observer.step("stage")
             self._write_staging(plan, staged)
-            return self._outcome("imported", plan, None, staged), base
+            return self._outcome("imported", plan, None, staged), rejects
 
     def encode(
         self,
@@ -210,7 +211,7 @@ class Publisher:
         accept_shrink: bool = False,
         dry_run: bool = False,
         observer: Observer = SILENT,
-    ) -> tuple[Outcome, BaseList | None]:
+    ) -> tuple[Outcome, list[Reject]]:
         """What cron calls: publish a new edition if the list changed, and only then.
 
         Raises Locked if another refresh is at work, InputError kinds for a list that cannot be read,
@@ -222,19 +223,19 @@ class Publisher:
                 self._clean(plan)
             current = self._current(plan)
             if current is not None and current.source.sha256 == file_sha256(source):
-                return self._same_file(plan, current), None
-            base, staged = self._read(plan, source, observer)
+                return self._same_file(plan, current), []
+            rejects, staged = self._read(plan, source, observer)
             comparison = self._compare(plan, staged, current, observer)
             if current is not None and comparison.is_same:
-                return self._outcome("unchanged", plan, current.manifest.edition, staged, comparison), base
+                return self._outcome("unchanged", plan, current.manifest.edition, staged, comparison), rejects
             self._guard(plan, comparison, accept_shrink)
             if dry_run:
-                return self._outcome("would_publish", plan, self._next_number(plan), staged, comparison), base
+                return self._outcome("would_publish", plan, self._next_number(plan), staged, comparison), rejects
             edition = self._build(plan, staged, current, comparison, observer)
             outcome = self._outcome("published", plan, edition.manifest.edition, staged, comparison)
             counts = {name: getattr(outcome, name) for name in ("added", "changed", "removed", "unchanged", "rejected")}
             self._record(plan, edition, len(staged.rows), counts, observer)
-            return outcome, base
+            return outcome, rejects
 
     # Steps
 
@@ -242,15 +243,17 @@ class Publisher:
         make_folder(self._home / "editions")
         return exclusive_lock(self._home / "editions" / "lock")
 
-    def _read(self, plan: DatasetPlan, source: Path, observer: Observer) -> tuple[BaseList, Staged]:
+    def _read(self, plan: DatasetPlan, source: Path, observer: Observer) -> tuple[list[Reject], Staged]:
         observer.step("read")
         digest = file_sha256(source)
         base = read_base_list(source, BASE_LIST_COLUMNS.override(plan.columns), duplicates=plan.duplicates)
         if not len(base):
             raise ListShrunk("the list is empty", rows=0, removed_share=1.0, limit=plan.shrink_limit)
-        return base, Staged(
-            base_rows(base, plan.label), base.division_names, Source(digest, len(base), len(base.rejects))
-        )
+        staged = Staged(base_rows(base, plan.label), base.division_names, Source(digest, len(base), len(base.rejects)))
+        rejects = base.rejects
+        del base  # the label's bytes say all of it; a large list need not be in memory twice
+        pa.default_memory_pool().release_unused()
+        return rejects, staged
 
     def _current(self, plan: DatasetPlan) -> Edition | None:
         record = self._ledger.current_edition(plan.dataset, plan.epoch)

@@ -33,7 +33,9 @@ def test_items_have_the_items_shape_and_differ() -> None:
 
 def test_kernel_figures() -> None:
     figures = measure_kernel(32, MIN_RUNS)
-    assert [figure.items for figure in figures] == [32] * 4
+    names = {figure.name for figure in figures}
+    assert {"evaluate", "blind", "blind_evaluate with proof", "finalize with verification"} <= names
+    assert all(figure.items == 32 for figure in figures)
     assert all(figure.one_core_us > 0.5 and figure.all_cores_us > 0.5 for figure in figures)
 
 
@@ -65,5 +67,5 @@ def test_quick_writes_its_document(tmp_path: Path) -> None:
     assert json.loads(done.stdout) == document
     assert document["format"] == FORMAT
     assert document["machine"]["backend"]
-    assert document["x25519_us"] > 1
-    assert len(document["kernel"]) == 4
+    assert document["x25519_us"]["OpenSSL X25519"] > 1
+    assert document["kernel"]
