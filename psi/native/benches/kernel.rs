@@ -104,7 +104,7 @@ fn operations(backend: &dyn Backend) {
         backend.hash_mul_each_encode(&uniform, &scalars, &mut out)
     });
     measure("hash_add_base_encode", n, || {
-        backend.hash_add_base_encode(&uniform, &scalars, &mut out)
+        drop(backend.hash_add_base_encode(&uniform, &scalars, &mut out))
     });
     measure("decode_mul_encode", n, || {
         backend
@@ -116,16 +116,14 @@ fn operations(backend: &dyn Backend) {
             .decode_mul_each_encode(&elements, &scalars, &mut out)
             .expect("valid")
     });
-    measure("decode_sub_base_encode", n, || {
-        backend
-            .decode_sub_base_encode(&elements, &scalars, &table, &mut out)
-            .expect("valid")
+    measure("points_mul_encode", n, || {
+        backend.points_mul_encode(&points, 0, &key, &mut out)
     });
     measure("points_sub_base_encode", n, || {
         backend.points_sub_base_encode(&points, 0, &scalars, &table, &mut out)
     });
     measure("mul_base_encode", n, || {
-        backend.mul_base_encode(&scalars, &table, &mut out)
+        drop(backend.mul_base_encode(&scalars, &table, &mut out))
     });
     measure("decode", n, || drop(backend.decode(&elements)));
     measure("base_table (whole)", 1, || {

@@ -5,10 +5,11 @@ use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 use crate::{
-    backend::{BaseTable, CHUNK, Encoding},
+    backend::{BaseTable, CHUNK, Encoding, Points},
     dleq,
     error::{Batch, Error, Result},
     oprf::{DecodedBatch, bad_element, finalize_hash, refuse_identity},
+    public_tables::public_table,
     run::Job,
     suite::{Mode, Output, check_batch_size, hash_to_uniform, item_count},
 };
@@ -48,6 +49,8 @@ pub struct BlindedBatch {
     items: Zeroizing<Vec<u8>>,
     blinds: Zeroizing<Vec<Scalar>>,
     blinded: Vec<Encoding>,
+    /// The blinded elements as points, chunk by chunk; none after multiplicative blinding.
+    points: Vec<Points>,
 }
 
 impl BlindedBatch {
@@ -70,14 +73,19 @@ impl BlindedBatch {
         let spare = size - count;
         let padding = seeded_scalars(job, "mingce/1 padding", seed, spare, b"", 0)?;
         batch.blinded.resize(size, [0; 32]);
-        let chunks = padding
+        let points = padding
             .par_chunks(CHUNK)
-            .zip(batch.blinded[count..].par_chunks_mut(CHUNK));
-        job.for_each_chunk(chunks, |(scalars, out)| {
-            job.backend
-                .mul_base_encode(scalars, job.backend.generator(), out);
-            Ok(())
-        })?;
+            .zip(batch.blinded[count..].par_chunks_mut(CHUNK))
+            .map(|(scalars, out)| {
+                job.check()?;
+                let generator = job.backend.generator();
+                Ok(job.backend.mul_base_encode(scalars, generator, out))
+            });
+        let points: Result<Vec<Points>> = points.collect();
+        match blinding {
+            Blinding::Multiplicative => {}
+            Blinding::Additive => batch.points.extend(points?),
+        }
         Ok(batch)
     }
 
@@ -99,17 +107,21 @@ impl BlindedBatch {
             return Err(Error::input("there must be one blind for each item"));
         }
         let mut blinded = vec![[0; 32]; count];
+        let mut points: Vec<Option<Points>> = (0..count.div_ceil(CHUNK)).map(|_| None).collect();
         let chunks = items
             .par_chunks(width * CHUNK)
             .zip(blinds.par_chunks(CHUNK))
-            .zip(blinded.par_chunks_mut(CHUNK));
-        job.for_each_chunk(chunks, |((items, blinds), out)| {
+            .zip(blinded.par_chunks_mut(CHUNK))
+            .zip(points.par_iter_mut());
+        job.for_each_chunk(chunks, |(((items, blinds), out), points)| {
             let uniform = hash_to_uniform(job.backend, mode, items, width);
             match blinding {
                 Blinding::Multiplicative => {
                     job.backend.hash_mul_each_encode(&uniform, blinds, out);
                 }
-                Blinding::Additive => job.backend.hash_add_base_encode(&uniform, blinds, out),
+                Blinding::Additive => {
+                    *points = Some(job.backend.hash_add_base_encode(&uniform, blinds, out));
+                }
             }
             job.advance(out.len());
             refuse_identity(out)
@@ -121,6 +133,7 @@ impl BlindedBatch {
             items: Zeroizing::new(items.to_vec()),
             blinds,
             blinded,
+            points: points.into_iter().flatten().collect(),
         })
     }
 
@@ -151,14 +164,24 @@ impl BlindedBatch {
         match (self.mode, proof) {
             (Mode::Oprf, None) => self.unblind(job, evaluated, out),
             (Mode::Voprf, Some(ProofOf { public_key, proof })) => {
-                let blinded = &self.blinded;
-                let verified =
-                    dleq::verify_proof(job, self.mode, public_key, blinded, evaluated, proof)?;
+                let decoded = match self.blinding {
+                    Blinding::Multiplicative => None,
+                    Blinding::Additive => Some(DecodedBatch::from_chunks(&self.points)),
+                };
+                let verified = dleq::verify_proof(
+                    job,
+                    self.mode,
+                    public_key,
+                    &self.blinded,
+                    decoded.as_ref(),
+                    evaluated,
+                    proof,
+                )?;
                 match self.blinding {
                     Blinding::Multiplicative => self.unblind(job, evaluated, out),
                     Blinding::Additive => {
-                        let (_, point) = dleq::decode_public_key(public_key)?;
-                        let table = job.backend.base_table(&point);
+                        let (encoding, point) = dleq::decode_public_key(public_key)?;
+                        let table = public_table(job.backend, &encoding, &point);
                         self.unblind_verified(job, &verified, &table, out)
                     }
                 }

@@ -18,18 +18,20 @@ pub type Proof = [u8; 64];
 
 const LENGTH: [u8; 2] = 32u16.to_be_bytes();
 
-/// Section 2.2.1 GenerateProof. `randomness` is the scalar r of a test vector.
+/// Section 2.2.1 GenerateProof; `decoded` are the blinded elements as points. `randomness` is the
+/// scalar r of a test vector.
 pub fn generate_proof(
     job: &Job,
     mode: Mode,
     key: &SecretKey,
     blinded: &[Encoding],
+    decoded: &DecodedBatch,
     evaluated: &[Encoding],
     randomness: Option<Scalar>,
 ) -> Result<Proof> {
     let weights = composite_weights(job, mode, key.public_key(), blinded, evaluated)?;
     // ComputeCompositesFast: M = sum d_i * C_i, Z = k * M
-    let m = DecodedBatch::decode(job, Batch::Blinded, blinded)?.weighted_sum(job, &weights)?;
+    let m = decoded.weighted_sum(job, &weights)?;
     let k = key.prepared().scalar();
     let z = k * m;
     let [m_bytes, z_bytes] = [m, z].map(|point| point.compress().to_bytes());
@@ -75,12 +77,14 @@ fn derive_nonce(mode: Mode, key: &SecretKey, m: &Encoding, z: &Encoding) -> Scal
 }
 
 /// Section 2.2.2 VerifyProof. `ProofInvalid` unless the same k that gave the public key
-/// took every blinded element to its evaluated one. Returns the evaluated elements, decoded.
+/// took every blinded element to its evaluated one. `decoded` are the blinded elements as points,
+/// where they are known. Returns the evaluated elements, decoded.
 pub fn verify_proof(
     job: &Job,
     mode: Mode,
     public_key: &[u8],
     blinded: &[Encoding],
+    decoded: Option<&DecodedBatch>,
     evaluated: &[Encoding],
     proof: &[u8],
 ) -> Result<DecodedBatch> {
@@ -94,9 +98,11 @@ pub fn verify_proof(
     let (c, s) = decode_proof(proof)?;
     let weights = composite_weights(job, mode, &pk_bytes, blinded, evaluated)?;
     // ComputeComposites: M = sum d_i * C_i, Z = sum d_i * D_i
-    let blinded = DecodedBatch::decode(job, Batch::Blinded, blinded)?;
+    let m = match decoded {
+        Some(points) => points.weighted_sum(job, &weights)?,
+        None => DecodedBatch::decode(job, Batch::Blinded, blinded)?.weighted_sum(job, &weights)?,
+    };
     let evaluated = DecodedBatch::decode(job, Batch::Evaluated, evaluated)?;
-    let m = blinded.weighted_sum(job, &weights)?;
     let z = evaluated.weighted_sum(job, &weights)?;
     // t2 = s*A + c*B, t3 = s*M + c*Z; all public
     let t2 = RistrettoPoint::vartime_double_scalar_mul_basepoint(&c, &pk, &s);

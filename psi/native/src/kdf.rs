@@ -2,11 +2,13 @@
 //!
 //! All of it is HMAC-SHA-512 (RFC 2104) over equal-length messages, hashed in bulk.
 
+use std::ops::Deref;
+
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 use crate::{
-    backend::{Backend, CHUNK},
+    backend::{Backend, CHUNK, Text},
     error::{Error, Result},
     run::Job,
     suite::Output,
@@ -54,19 +56,9 @@ pub fn derive_tags(
     tags: &mut [[u8; TAG]],
 ) {
     let info = context.info("mingce/1 tag");
-    let mut expanded = Zeroizing::new(vec![[0; 64]; outputs.len()]);
-    hmac_each(
-        backend,
-        outputs.iter().map(|prf| prf.as_slice()),
-        &info,
-        b"",
-        0,
-        &[1],
-        &mut expanded,
-    );
-    for (tag, bytes) in tags.iter_mut().zip(expanded.iter()) {
-        tag.copy_from_slice(&bytes[..TAG]);
-    }
+    let mut expanded = Digests::new(outputs.len());
+    backend.hmac_sha512(outputs, &[fixed(&info)], &mut [expanded.as_mut()]);
+    expanded.cut(tags);
 }
 
 /// label_key = HKDF-Expand(prf, "mingce/1 label" || 0x00 || context || I2OSP(row_version, 4), 32):
@@ -76,23 +68,76 @@ pub fn derive_label_keys(
     context: &Context,
     outputs: &[Output],
     versions: &[[u8; 4]],
-) -> Zeroizing<Vec<[u8; 64]>> {
+) -> Digests {
     let info = context.info("mingce/1 label");
-    let messages: Vec<u8> = versions
-        .iter()
-        .flat_map(|version| big_endian(*version))
-        .collect();
-    let mut expanded = Zeroizing::new(vec![[0; 64]; outputs.len()]);
-    hmac_each(
-        backend,
-        outputs.iter().map(|prf| prf.as_slice()),
-        &info,
-        &messages,
-        4,
-        &[1],
-        &mut expanded,
-    );
+    let versions = big_endian_each(versions);
+    let mut expanded = Digests::new(outputs.len());
+    let text = versioned(&info, &versions);
+    backend.hmac_sha512(outputs, &[text], &mut [expanded.as_mut()]);
     expanded
+}
+
+/// [`derive_tags`] and [`derive_label_keys`] at once, which saves the hashing of each key for the second.
+pub fn derive_tags_and_label_keys(
+    backend: &dyn Backend,
+    context: &Context,
+    outputs: &[Output],
+    versions: &[[u8; 4]],
+    tags: &mut [[u8; TAG]],
+) -> Digests {
+    let infos = ["mingce/1 tag", "mingce/1 label"].map(|label| context.info(label));
+    let versions = big_endian_each(versions);
+    let texts = [fixed(&infos[0]), versioned(&infos[1], &versions)];
+    let [mut expanded, mut label_keys] = [(); 2].map(|()| Digests::new(outputs.len()));
+    backend.hmac_sha512(
+        outputs,
+        &texts,
+        &mut [expanded.as_mut(), label_keys.as_mut()],
+    );
+    expanded.cut(tags);
+    label_keys
+}
+
+/// HKDF-Expand's first block ends in I2OSP(1, 1).
+fn fixed(info: &[u8]) -> Text<'_> {
+    versioned(info, b"")
+}
+
+/// The same with four bytes a row between.
+fn versioned<'a>(info: &'a [u8], versions: &'a [u8]) -> Text<'a> {
+    Text {
+        head: info,
+        messages: versions,
+        width: if versions.is_empty() { 0 } else { 4 },
+        tail: &[1],
+    }
+}
+
+/// One secret digest a row.
+pub struct Digests(Zeroizing<Vec<[u8; 64]>>);
+
+impl Digests {
+    fn new(rows: usize) -> Self {
+        Digests(Zeroizing::new(vec![[0; 64]; rows]))
+    }
+
+    fn as_mut(&mut self) -> &mut [[u8; 64]] {
+        &mut self.0
+    }
+
+    /// The first bytes of each.
+    fn cut<const N: usize>(&self, out: &mut [[u8; N]]) {
+        for (out, digest) in out.iter_mut().zip(self.0.iter()) {
+            out.copy_from_slice(&digest[..N]);
+        }
+    }
+}
+
+impl Deref for Digests {
+    type Target = [[u8; 64]];
+    fn deref(&self) -> &[[u8; 64]] {
+        &self.0
+    }
 }
 
 /// The columns a receipt is made over; all of one length in rows.
@@ -135,19 +180,19 @@ pub fn receipts<'k>(
         messages.extend_from_slice(&rows.items[i * rows.width..][..rows.width]);
         messages.extend_from_slice(&rows.labels[i * rows.label_width..][..rows.label_width]);
     }
-    let mut digests = Zeroizing::new(vec![[0; 64]; out.len()]);
-    hmac_each(
-        backend,
-        keys,
-        &context.info("mingce/1 receipt"),
-        &messages,
-        width,
-        b"",
-        &mut digests,
-    );
-    for (receipt, digest) in out.iter_mut().zip(digests.iter()) {
-        receipt.copy_from_slice(&digest[..RECEIPT]);
+    let mut padded = Zeroizing::new(vec![[0; 64]; out.len()]);
+    for (padded, key) in padded.iter_mut().zip(keys) {
+        padded[..key.len()].copy_from_slice(key);
     }
+    let mut digests = Digests::new(out.len());
+    let text = Text {
+        head: &context.info("mingce/1 receipt"),
+        messages: &messages,
+        width,
+        tail: b"",
+    };
+    backend.hmac_sha512(&padded, &[text], &mut [digests.as_mut()]);
+    digests.cut(out);
     Ok(())
 }
 
@@ -185,6 +230,10 @@ fn big_endian(little: [u8; 4]) -> [u8; 4] {
     u32::from_le_bytes(little).to_be_bytes()
 }
 
+fn big_endian_each(little: &[[u8; 4]]) -> Vec<u8> {
+    little.iter().flat_map(|value| big_endian(*value)).collect()
+}
+
 fn pad_key(key: &[u8], pad: u8) -> Zeroizing<[u8; BLOCK]> {
     let mut block = Zeroizing::new([pad; BLOCK]);
     block
@@ -192,32 +241,4 @@ fn pad_key(key: &[u8], pad: u8) -> Zeroizing<[u8; BLOCK]> {
         .zip(key)
         .for_each(|(byte, key)| *byte ^= key);
     block
-}
-
-/// out[i] = HMAC-SHA-512(keys[i], head || messages[i] || tail), the keys at most a block long:
-/// H((key ^ opad) || H((key ^ ipad) || text))
-fn hmac_each<'k>(
-    backend: &dyn Backend,
-    keys: impl Iterator<Item = &'k [u8]>,
-    head: &[u8],
-    messages: &[u8],
-    width: usize,
-    tail: &[u8],
-    out: &mut [[u8; 64]],
-) {
-    let (inner_row, outer_row) = (BLOCK + head.len() + width, BLOCK + 64);
-    let mut inner = Zeroizing::new(Vec::with_capacity(inner_row * out.len()));
-    let mut outer = Zeroizing::new(Vec::with_capacity(outer_row * out.len()));
-    for (i, key) in keys.enumerate() {
-        inner.extend_from_slice(&*pad_key(key, 0x36));
-        inner.extend_from_slice(head);
-        inner.extend_from_slice(&messages[i * width..(i + 1) * width]);
-        outer.extend_from_slice(&*pad_key(key, 0x5c));
-        outer.extend_from_slice(&[0; 64]);
-    }
-    backend.sha512(b"", &inner, inner_row, tail, out);
-    for (row, digest) in outer.chunks_exact_mut(outer_row).zip(out.iter()) {
-        row[BLOCK..].copy_from_slice(digest);
-    }
-    backend.sha512(b"", &outer, outer_row, b"", out);
 }

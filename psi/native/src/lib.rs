@@ -14,6 +14,7 @@ pub mod kdf;
 pub mod key;
 pub mod labels;
 pub mod oprf;
+pub mod public_tables;
 pub mod rows;
 pub mod run;
 pub mod suite;

@@ -93,20 +93,32 @@ pub fn validate_elements(job: &Job, batch: Batch, elements: &[Encoding]) -> Resu
     DecodedBatch::decode(job, batch, elements).map(drop)
 }
 
-/// A whole batch decoded once, in one piece for each core: the larger a piece, the cheaper
+/// A whole batch as points, in one piece for each core: the larger a piece, the cheaper
 /// each of its points in a multi-scalar multiplication.
 pub struct DecodedBatch {
     pieces: Vec<Points>,
     piece: usize,
 }
 
+/// Whole chunks, as many as are a core's share.
+fn piece_of(elements: usize) -> usize {
+    let share = elements.div_ceil(rayon::current_num_threads());
+    share.next_multiple_of(CHUNK).max(CHUNK)
+}
+
 impl DecodedBatch {
+    /// A batch whose points are known, chunk by chunk: those that encoded it need not decode it.
+    pub fn from_chunks(chunks: &[Points]) -> DecodedBatch {
+        let piece = piece_of(chunks.iter().map(Points::len).sum());
+        let pieces = chunks.par_chunks(piece / CHUNK).map(Points::join).collect();
+        DecodedBatch { pieces, piece }
+    }
+
     /// Section 2.1 DeserializeElement; the error names the first element that does not decode.
     pub fn decode(job: &Job, batch: Batch, elements: &[Encoding]) -> Result<DecodedBatch> {
-        let cores = rayon::current_num_threads();
-        let piece = elements.len().div_ceil(cores).next_multiple_of(CHUNK);
+        let piece = piece_of(elements.len());
         let pieces: Vec<Result<Points>> = elements
-            .par_chunks(piece.max(CHUNK))
+            .par_chunks(piece)
             .enumerate()
             .map(|(i, elements)| {
                 job.check()?;
@@ -124,10 +136,18 @@ impl DecodedBatch {
 
     /// The sum of `weights[i] * element[i]`; all public.
     pub fn weighted_sum(&self, job: &Job, weights: &[Scalar]) -> Result<RistrettoPoint> {
-        let sums: Vec<Result<RistrettoPoint>> = self
+        let mut rest = weights;
+        let shares: Vec<(&Points, &[Scalar])> = self
             .pieces
-            .par_iter()
-            .zip(weights.par_chunks(self.piece.max(1)))
+            .iter()
+            .map(|points| {
+                let (share, after) = rest.split_at(points.len());
+                rest = after;
+                (points, share)
+            })
+            .collect();
+        let sums: Vec<Result<RistrettoPoint>> = shares
+            .into_par_iter()
             .map(|(points, weights)| {
                 job.check()?;
                 Ok(job.backend.msm(points, weights))
@@ -166,6 +186,22 @@ pub fn blind_evaluate(
         job.backend
             .decode_mul_encode(blinded, key.prepared(), out)
             .map_err(|bad| bad_element(Batch::Blinded, chunk, bad.0))?;
+        job.advance(out.len());
+        Ok(())
+    })
+}
+
+/// The same for a batch that is decoded already.
+pub fn blind_evaluate_decoded(
+    job: &Job,
+    key: &SecretKey,
+    blinded: &DecodedBatch,
+    out: &mut [Encoding],
+) -> Result<()> {
+    job.for_each_chunk(out.par_chunks_mut(CHUNK).enumerate(), |(chunk, out)| {
+        let (points, start) = blinded.place(chunk * CHUNK);
+        job.backend
+            .points_mul_encode(points, start, key.prepared(), out);
         job.advance(out.len());
         Ok(())
     })

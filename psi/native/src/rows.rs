@@ -7,7 +7,10 @@ use zeroize::Zeroizing;
 use crate::{
     backend::CHUNK,
     error::{Error, Result},
-    kdf::{Context, RECEIPT, ReceiptRows, TAG, derive_label_keys, derive_tags, receipts},
+    kdf::{
+        Context, RECEIPT, ReceiptRows, TAG, derive_label_keys, derive_tags,
+        derive_tags_and_label_keys, receipts,
+    },
     key::SecretKey,
     oprf::evaluate_chunk,
     run::Job,
@@ -82,7 +85,8 @@ pub fn encode_rows(
             rows.width,
             &mut prf,
         )?;
-        derive_tags(job.backend, context, &prf, tags);
+        let label_keys =
+            derive_tags_and_label_keys(job.backend, context, &prf, rows.versions, tags);
         let mut issued = vec![[0; RECEIPT]; count];
         if !receipt_keys.keys.is_empty() {
             receipts(
@@ -93,7 +97,6 @@ pub fn encode_rows(
                 &mut issued,
             )?;
         }
-        let label_keys = derive_label_keys(job.backend, context, &prf, rows.versions);
         for (i, row) in sealed.chunks_exact_mut(sealed_width).enumerate() {
             row[..rows.label_width]
                 .copy_from_slice(&rows.labels[i * rows.label_width..][..rows.label_width]);

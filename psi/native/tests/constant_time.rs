@@ -7,7 +7,7 @@
 //! `cargo test --release --test constant_time -- --ignored --nocapture --test-threads=1`
 
 mod common;
-use _native::backend::{Backend, Encoding, PreparedScalar, available};
+use _native::backend::{Backend, Encoding, Points, PreparedScalar, available};
 use common::{Stream, encode};
 use curve25519_dalek::{RistrettoPoint, Scalar};
 use std::hint::black_box;
@@ -95,12 +95,14 @@ fn measure<T>(stream: &mut Stream, pool: &[(bool, T)], rounds: usize, run: impl 
 struct Secrets {
     uniform: Vec<[u8; 64]>,
     elements: Vec<Encoding>,
+    points: Points,
     scalars: Vec<Scalar>,
     key: PreparedScalar,
 }
 
 /// `fixed`: which of the secrets are the fixed ones.
 fn secrets(
+    backend: &dyn Backend,
     stream: &mut Stream,
     fixed_scalars: bool,
     fixed_points: bool,
@@ -128,9 +130,11 @@ fn secrets(
     } else {
         stream.scalar()
     });
+    let elements = encode(&points);
     Secrets {
         uniform,
-        elements: encode(&points),
+        points: backend.decode(&elements).expect("valid"),
+        elements,
         scalars,
         key,
     }
@@ -155,7 +159,13 @@ fn report(backend: &dyn Backend, rounds: usize) -> f64 {
             .map(|(fixed, _)| {
                 (
                     fixed,
-                    secrets(&mut stream, fixed && scalars, fixed && points, scalar),
+                    secrets(
+                        backend,
+                        &mut stream,
+                        fixed && scalars,
+                        fixed && points,
+                        scalar,
+                    ),
                 )
             })
             .collect();
@@ -176,7 +186,11 @@ fn report(backend: &dyn Backend, rounds: usize) -> f64 {
             (
                 "hash_add_base",
                 Box::new(|s| {
-                    backend.hash_add_base_encode(&s.uniform, &s.scalars, &mut out.borrow_mut())
+                    drop(backend.hash_add_base_encode(
+                        &s.uniform,
+                        &s.scalars,
+                        &mut out.borrow_mut(),
+                    ))
                 }),
             ),
             (
@@ -196,15 +210,24 @@ fn report(backend: &dyn Backend, rounds: usize) -> f64 {
                 }),
             ),
             (
-                "decode_sub_base",
+                "points_mul",
                 Box::new(|s| {
                     let out = &mut out.borrow_mut();
-                    let _ = backend.decode_sub_base_encode(&s.elements, &s.scalars, table, out);
+                    backend.points_mul_encode(&s.points, 0, &s.key, out);
+                }),
+            ),
+            (
+                "points_sub_base",
+                Box::new(|s| {
+                    let out = &mut out.borrow_mut();
+                    backend.points_sub_base_encode(&s.points, 0, &s.scalars, table, out);
                 }),
             ),
             (
                 "mul_base",
-                Box::new(|s| backend.mul_base_encode(&s.scalars, table, &mut out.borrow_mut())),
+                Box::new(|s| {
+                    drop(backend.mul_base_encode(&s.scalars, table, &mut out.borrow_mut()))
+                }),
             ),
         ];
         for (name, run) in runs {

@@ -4,7 +4,7 @@
 mod common;
 #[path = "common/fuzz_step.rs"]
 mod fuzz_step;
-use _native::backend::{Backend, Encoding, PreparedScalar};
+use _native::backend::{Backend, Encoding, Points, PreparedScalar, Text};
 use common::{Stream, backends, encode};
 use curve25519_dalek::{RistrettoPoint, Scalar};
 use fuzz_step::fuzz_one;
@@ -79,7 +79,7 @@ fn check(backend: &dyn Backend, batch: &Batch) -> Vec<Vec<Encoding>> {
     expect(&mut out, maps.iter().map(|p| p * key).collect(), "hash_mul");
     backend.hash_mul_each_encode(uniform, scalars, &mut out);
     expect(&mut out, map(&maps, scalars, |p, s| p * s), "hash_mul_each");
-    backend.hash_add_base_encode(uniform, scalars, &mut out);
+    let blinded = backend.hash_add_base_encode(uniform, scalars, &mut out);
     expect(
         &mut out,
         map(&maps, scalars, |p, s| p + RistrettoPoint::mul_base(s)),
@@ -104,10 +104,6 @@ fn check(backend: &dyn Backend, batch: &Batch) -> Vec<Vec<Encoding>> {
     let differences = map(points, scalars, |p, s| {
         p - RistrettoPoint::mul_base(&(s * other))
     });
-    backend
-        .decode_sub_base_encode(&elements, scalars, &table, &mut out)
-        .expect("valid");
-    expect(&mut out, differences.clone(), "decode_sub_base");
     let decoded = backend.decode(&elements).expect("valid");
     let start = n / 3;
     backend.points_sub_base_encode(
@@ -119,11 +115,32 @@ fn check(backend: &dyn Backend, batch: &Batch) -> Vec<Vec<Encoding>> {
     );
     out[..start].copy_from_slice(&encode(&differences[..start]));
     expect(&mut out, differences, "points_sub_base");
-    backend.mul_base_encode(scalars, &table, &mut out);
-    let multiples = scalars
+    backend.points_mul_encode(&decoded, start, &prepared, &mut out[start..]);
+    let products: Vec<_> = points.iter().map(|p| p * key).collect();
+    out[..start].copy_from_slice(&encode(&products[..start]));
+    expect(&mut out, products, "points_mul");
+    let kept = backend.mul_base_encode(scalars, &table, &mut out);
+    let multiples: Vec<_> = scalars
         .iter()
-        .map(|s| RistrettoPoint::mul_base(&(s * other)));
-    expect(&mut out, multiples.collect(), "mul_base");
+        .map(|s| RistrettoPoint::mul_base(&(s * other)))
+        .collect();
+    expect(&mut out, multiples.clone(), "mul_base");
+    let hidden = map(&maps, scalars, |p, s| p + RistrettoPoint::mul_base(s));
+    for (kept, points, what) in [(blinded, hidden, "blinded"), (kept, multiples, "multiples")] {
+        let joined = Points::join(&[kept, backend.decode(&elements).expect("valid")]);
+        let weights = [scalars.as_slice(), scalars].concat();
+        let sum: RistrettoPoint = points
+            .iter()
+            .chain(&batch.points)
+            .zip(&weights)
+            .map(|(p, s)| p * s)
+            .sum();
+        assert_eq!(
+            backend.msm(&joined, &weights),
+            sum,
+            "{name}: kept {what}, {n} elements"
+        );
+    }
     let sum: RistrettoPoint = points.iter().zip(scalars).map(|(p, s)| p * s).sum();
     assert_eq!(
         backend.msm(&decoded, scalars),
@@ -149,6 +166,7 @@ fn empty_batches() {
     for backend in backends() {
         let key = PreparedScalar::new(&Scalar::ONE);
         backend.sha512(b"prefix", &[], 5, b"", &mut []);
+        backend.hmac_sha512(&[], &[], &mut []);
         backend.hash_mul_encode(&[], &key, &mut []);
         backend.hash_mul_each_encode(&[], &[], &mut []);
         backend.hash_add_base_encode(&[], &[], &mut []);
@@ -159,9 +177,6 @@ fn empty_batches() {
             .decode_mul_each_encode(&[], &[], &mut [])
             .expect("nothing to refuse");
         let table = backend.generator();
-        backend
-            .decode_sub_base_encode(&[], &[], table, &mut [])
-            .expect("nothing to refuse");
         backend.mul_base_encode(&[], table, &mut []);
         let none = backend.decode(&[]).expect("nothing to refuse");
         assert!(none.is_empty());
@@ -241,6 +256,37 @@ fn sha512_of_all_shapes() {
                         let hash = Sha512::new().chain_update(prefix).chain_update(message);
                         assert_eq!(out[..], hash.chain_update(suffix).finalize()[..]);
                     }
+                }
+            }
+        }
+    }
+}
+
+/// Against HMAC built from its definition, RFC 2104.
+#[test]
+fn hmac_of_all_shapes() {
+    use sha2::{Digest, Sha512};
+    let data: Vec<u8> = (0..20_000u32).map(|i| ((i * i) >> 3) as u8).collect();
+    let hash = |parts: [&[u8]; 4]| -> [u8; 64] { Sha512::digest(parts.concat()).into() };
+    for backend in backends() {
+        for (n, width) in [(1, 0), (7, 4), (8, 111), (9, 112), (17, 64), (33, 300)] {
+            let keys: Vec<[u8; 64]> = (0..n)
+                .map(|i| core::array::from_fn(|j| data[9 * i + j]))
+                .collect();
+            let texts = [(0, width), (13, 0), (130, width)].map(|(head, width)| Text {
+                head: &data[700..700 + head],
+                messages: &data[1000..1000 + n * width],
+                width,
+                tail: &data[..head / 10],
+            });
+            let mut out = [(); 3].map(|()| vec![[0; 64]; n]);
+            backend.hmac_sha512(&keys, &texts, &mut out.each_mut().map(|out| &mut out[..]));
+            for (text, out) in texts.iter().zip(&out) {
+                for (i, out) in out.iter().enumerate() {
+                    let pad = |pad: u8| [keys[i].map(|byte| byte ^ pad), [pad; 64]].concat();
+                    let message = &text.messages[i * text.width..][..text.width];
+                    let inner = hash([&pad(0x36), text.head, message, text.tail]);
+                    assert_eq!(*out, hash([&pad(0x5c), &inner, &[], &[]]));
                 }
             }
         }

@@ -2,8 +2,8 @@
 
 mod common;
 use _native::backend::{
-    Backend, BackendError, BadElement, BaseTable, Encoding, Points, PreparedScalar, active, select,
-    self_check,
+    Backend, BackendError, BadElement, BaseTable, Encoding, Points, PreparedScalar, Text, active,
+    select, self_check,
 };
 use common::backends;
 use curve25519_dalek::{RistrettoPoint, Scalar};
@@ -64,9 +64,16 @@ impl Backend for Faulty {
         self.0.hash_mul_each_encode(u, s, out);
         self.spoil("hash_mul_each_encode", out);
     }
-    fn hash_add_base_encode(&self, u: &[[u8; 64]], s: &[Scalar], out: &mut [Encoding]) {
-        self.0.hash_add_base_encode(u, s, out);
+    fn hmac_sha512(&self, keys: &[[u8; 64]], texts: &[Text], out: &mut [&mut [[u8; 64]]]) {
+        self.0.hmac_sha512(keys, texts, out);
+        if self.1 == "hmac_sha512" {
+            out[1][36][0] ^= 1;
+        }
+    }
+    fn hash_add_base_encode(&self, u: &[[u8; 64]], s: &[Scalar], out: &mut [Encoding]) -> Points {
+        let points = self.0.hash_add_base_encode(u, s, out);
         self.spoil("hash_add_base_encode", out);
+        points
     }
     fn decode_mul_encode(
         &self,
@@ -92,18 +99,10 @@ impl Backend for Faulty {
         self.spoil("decode_mul_each_encode", out);
         result
     }
-    fn decode_sub_base_encode(
-        &self,
-        e: &[Encoding],
-        s: &[Scalar],
-        table: &BaseTable,
-        out: &mut [Encoding],
-    ) -> Result<(), BadElement> {
-        self.0.decode_sub_base_encode(e, s, table, out)
-    }
-    fn mul_base_encode(&self, s: &[Scalar], table: &BaseTable, out: &mut [Encoding]) {
-        self.0.mul_base_encode(s, table, out);
+    fn mul_base_encode(&self, s: &[Scalar], table: &BaseTable, out: &mut [Encoding]) -> Points {
+        let points = self.0.mul_base_encode(s, table, out);
         self.spoil("mul_base_encode", out);
+        points
     }
     fn base_table(&self, point: &RistrettoPoint) -> BaseTable {
         self.0.base_table(point)
@@ -113,6 +112,16 @@ impl Backend for Faulty {
     }
     fn decode(&self, e: &[Encoding]) -> Result<Points, BadElement> {
         self.0.decode(e)
+    }
+    fn points_mul_encode(
+        &self,
+        points: &Points,
+        start: usize,
+        key: &PreparedScalar,
+        out: &mut [Encoding],
+    ) {
+        self.0.points_mul_encode(points, start, key, out);
+        self.spoil("points_mul_encode", out);
     }
     fn points_sub_base_encode(
         &self,
@@ -138,12 +147,14 @@ impl Backend for Faulty {
 fn the_self_check_sees_a_single_wrong_bit_anywhere() {
     for operation in [
         "sha512",
+        "hmac_sha512",
         "hash_mul_encode",
         "hash_mul_each_encode",
         "hash_add_base_encode",
         "decode_mul_encode",
         "decode_mul_each_encode",
         "mul_base_encode",
+        "points_mul_encode",
         "points_sub_base_encode",
         "msm",
         "refusal of bad elements",

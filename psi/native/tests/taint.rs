@@ -68,9 +68,9 @@ fn every_operation_with_secret_inputs() {
         .decode_mul_each_encode(&elements, &blinds, &mut out)
         .unwrap();
     let table = backend.generator();
-    backend
-        .decode_sub_base_encode(&elements, &blinds, table, &mut out)
-        .unwrap();
+    let points = backend.decode(&elements).unwrap();
+    backend.points_mul_encode(&points, 0, &key, &mut out);
+    backend.points_sub_base_encode(&points, 0, &blinds, table, &mut out);
     backend.mul_base_encode(&blinds, table, &mut out);
     let mut digests = [[0u8; 64]; 3];
     backend.sha512(

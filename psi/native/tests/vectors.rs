@@ -7,8 +7,9 @@ use _native::{
     backend::{Backend, Encoding, available, decode_element},
     client::{BlindedBatch, Blinding, ProofOf, Seed},
     dleq::{generate_proof, verify_proof},
+    error::Batch,
     key::SecretKey,
-    oprf::{blind_evaluate, evaluate},
+    oprf::{DecodedBatch, blind_evaluate, blind_evaluate_decoded, evaluate},
     run::Job,
     suite::{Mode, decode_scalar},
 };
@@ -93,9 +94,23 @@ fn check_vector(backend: &dyn Backend, mode: Mode, key: &SecretKey, vector: &Val
     assert_eq!(evaluated, encodings(&vector["EvaluationElement"]));
     if mode == Mode::Voprf {
         let r = decode_scalar(&parts(&vector["Proof"]["r"])[0]).unwrap();
-        let proof = generate_proof(&job, mode, key, &blinded, &evaluated, Some(r)).unwrap();
+        let decoded = DecodedBatch::decode(&job, Batch::Blinded, &blinded).unwrap();
+        let mut again = vec![[0; 32]; blinded.len()];
+        blind_evaluate_decoded(&job, key, &decoded, &mut again).unwrap();
+        assert_eq!(again, evaluated);
+        let proof =
+            generate_proof(&job, mode, key, &blinded, &decoded, &evaluated, Some(r)).unwrap();
         assert_eq!(proof.to_vec(), parts(&vector["Proof"]["proof"])[0]);
-        verify_proof(&job, mode, key.public_key(), &blinded, &evaluated, &proof).unwrap();
+        verify_proof(
+            &job,
+            mode,
+            key.public_key(),
+            &blinded,
+            None,
+            &evaluated,
+            &proof,
+        )
+        .unwrap();
     }
 }
 
@@ -131,7 +146,10 @@ fn a_proof_is_bound_to_its_mode() {
             let blinded = batch.blinded_elements();
             let mut evaluated = vec![[0; 32]; blinded.len()];
             blind_evaluate(&job, &key, blinded, &mut evaluated).unwrap();
-            let prove = |mode| generate_proof(&job, mode, &key, blinded, &evaluated, None).unwrap();
+            let decoded = DecodedBatch::decode(&job, Batch::Blinded, blinded).unwrap();
+            let prove = |mode| {
+                generate_proof(&job, mode, &key, blinded, &decoded, &evaluated, None).unwrap()
+            };
             let mut outputs = vec![[0; 64]; batch.count()];
             let mut finalize = |proof: &[u8]| {
                 let public_key = key.public_key();
@@ -162,8 +180,10 @@ fn the_two_blindings_agree() {
                 let blinded = batch.blinded_elements();
                 let mut evaluated = vec![[0; 32]; blinded.len()];
                 blind_evaluate(&job, &key, blinded, &mut evaluated).unwrap();
+                let decoded = DecodedBatch::decode(&job, Batch::Blinded, blinded).unwrap();
+                let mode = Mode::Voprf;
                 let proof =
-                    generate_proof(&job, Mode::Voprf, &key, blinded, &evaluated, None).unwrap();
+                    generate_proof(&job, mode, &key, blinded, &decoded, &evaluated, None).unwrap();
                 let mut outputs = vec![[0; 64]; count as usize];
                 let public_key = key.public_key().as_slice();
                 let proof = Some(ProofOf {

@@ -116,9 +116,9 @@ fn freed_memory_holds_no_secret() {
                 .decode_mul_each_encode(&elements, &scalars, &mut out)
                 .expect("valid");
             let table = backend.generator();
-            backend
-                .decode_sub_base_encode(&elements, &scalars, table, &mut out)
-                .expect("valid");
+            let points = backend.decode(&elements).expect("valid");
+            backend.points_mul_encode(&points, 0, &boxed, &mut out);
+            backend.points_sub_base_encode(&points, 0, &scalars, table, &mut out);
             backend.mul_base_encode(&scalars, table, &mut out);
             backend.sha512(b"prefix", &messages, 64, b"suffix", &mut hashes);
         }

@@ -88,7 +88,7 @@ impl BaseTable {
     }
 }
 
-/// Decoded elements, kept so that nothing is decoded twice. Wiped when dropped.
+/// Elements as points, kept so that nothing is decoded twice. Wiped when dropped.
 pub struct Points(Decoded);
 
 enum Decoded {
@@ -120,6 +120,33 @@ impl Points {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// All the points of one backend's `parts`, in order.
+    pub fn join(parts: &[Points]) -> Points {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(Points(Decoded::Affine(_))) = parts.first() {
+            let affine = parts.iter().map(|part| match &part.0 {
+                Decoded::Affine(points) => points,
+                Decoded::Portable(_) => panic!("points of two backends"),
+            });
+            return Points(Decoded::Affine(vector::AffinePoints::join(affine)));
+        }
+        let portable = parts.iter().flat_map(|part| match &part.0 {
+            Decoded::Portable(points) => points.iter().copied(),
+            #[cfg(target_arch = "x86_64")]
+            Decoded::Affine(_) => panic!("points of two backends"),
+        });
+        Points(Decoded::Portable(portable.collect()))
+    }
+}
+
+/// A text of each row: head || messages[i * width..][..width] || tail.
+#[derive(Clone, Copy)]
+pub struct Text<'a> {
+    pub head: &'a [u8],
+    pub messages: &'a [u8],
+    pub width: usize,
+    pub tail: &'a [u8],
 }
 
 /// Batches of group operations. All slices of one call have the same length, or the call panics.
@@ -139,6 +166,9 @@ pub trait Backend: Send + Sync {
         out: &mut [[u8; 64]],
     );
 
+    /// out[t][i] = HMAC-SHA-512(keys[i], row i of texts[t]), RFC 2104; shorter keys end in zeros.
+    fn hmac_sha512(&self, keys: &[[u8; 64]], texts: &[Text], out: &mut [&mut [[u8; 64]]]);
+
     /// Evaluate (RFC 9497, 3.3.1): encode(k * map(uniform[i])), where map is the element
     /// derivation function of RFC 9496, 4.3.4.
     fn hash_mul_encode(&self, uniform: &[[u8; 64]], key: &PreparedScalar, out: &mut [Encoding]);
@@ -146,8 +176,13 @@ pub trait Backend: Send + Sync {
     /// Multiplicative Blind: encode(r_i * map(uniform[i]))
     fn hash_mul_each_encode(&self, uniform: &[[u8; 64]], scalars: &[Scalar], out: &mut [Encoding]);
 
-    /// Additive Blind: encode(map(uniform[i]) + r_i * G)
-    fn hash_add_base_encode(&self, uniform: &[[u8; 64]], scalars: &[Scalar], out: &mut [Encoding]);
+    /// Additive Blind: encode(map(uniform[i]) + r_i * G), and the points themselves.
+    fn hash_add_base_encode(
+        &self,
+        uniform: &[[u8; 64]],
+        scalars: &[Scalar],
+        out: &mut [Encoding],
+    ) -> Points;
 
     /// BlindEvaluate: encode(k * decode(e)). Decoding is strict: RFC 9496, 4.3.1, and the identity
     /// is refused too. `out` is untouched if an element is refused.
@@ -166,17 +201,13 @@ pub trait Backend: Send + Sync {
         out: &mut [Encoding],
     ) -> Result<(), BadElement>;
 
-    /// Additive unblind: encode(decode(e) - r_i * P), P the table's point.
-    fn decode_sub_base_encode(
+    /// encode(s_i * P), P the table's point, and the points themselves.
+    fn mul_base_encode(
         &self,
-        elements: &[Encoding],
         scalars: &[Scalar],
         table: &BaseTable,
         out: &mut [Encoding],
-    ) -> Result<(), BadElement>;
-
-    /// encode(s_i * P), P the table's point.
-    fn mul_base_encode(&self, scalars: &[Scalar], table: &BaseTable, out: &mut [Encoding]);
+    ) -> Points;
 
     /// A table for a public point.
     fn base_table(&self, point: &RistrettoPoint) -> BaseTable;
@@ -186,6 +217,15 @@ pub trait Backend: Send + Sync {
 
     /// Strict decoding, for elements that are needed more than once.
     fn decode(&self, elements: &[Encoding]) -> Result<Points, BadElement>;
+
+    /// BlindEvaluate of elements from `start` on that are decoded already: encode(k * P_i).
+    fn points_mul_encode(
+        &self,
+        points: &Points,
+        start: usize,
+        key: &PreparedScalar,
+        out: &mut [Encoding],
+    );
 
     /// Additive unblind of elements from `start` on that are decoded already.
     fn points_sub_base_encode(

@@ -9,7 +9,9 @@ use curve25519_dalek::{
 use sha2::{Digest, Sha512};
 use zeroize::Zeroizing;
 
-use super::{Backend, BadElement, BaseTable, Decoded, Encoding, Points, PreparedScalar, Table};
+use super::{
+    Backend, BadElement, BaseTable, Decoded, Encoding, Points, PreparedScalar, Table, Text,
+};
 
 pub struct Portable {
     generator: BaseTable,
@@ -55,6 +57,31 @@ impl Backend for Portable {
         }
     }
 
+    fn hmac_sha512(&self, keys: &[[u8; 64]], texts: &[Text], out: &mut [&mut [[u8; 64]]]) {
+        assert_eq!(texts.len(), out.len());
+        for (i, key) in keys.iter().enumerate() {
+            let padded = |pad: u8| {
+                let mut block = Zeroizing::new([pad; 128]);
+                block
+                    .iter_mut()
+                    .zip(key)
+                    .for_each(|(byte, key)| *byte ^= key);
+                Sha512::new_with_prefix(block.as_slice())
+            };
+            let (inner, outer) = (padded(0x36), padded(0x5c));
+            for (text, out) in texts.iter().zip(out.iter_mut()) {
+                let mut hash = inner.clone();
+                hash.update(text.head);
+                hash.update(&text.messages[i * text.width..][..text.width]);
+                hash.update(text.tail);
+                let digest = Zeroizing::new(<[u8; 64]>::from(hash.finalize()));
+                let mut hash = outer.clone();
+                hash.update(digest.as_slice());
+                hash.finalize_into((&mut out[i]).into());
+            }
+        }
+    }
+
     fn hash_mul_encode(&self, uniform: &[[u8; 64]], key: &PreparedScalar, out: &mut [Encoding]) {
         let half = Zeroizing::new(key.scalar().div_by_2());
         encode_doubles(uniform.iter().map(|bytes| hash(bytes) * *half), out);
@@ -69,12 +96,21 @@ impl Backend for Portable {
         );
     }
 
-    fn hash_add_base_encode(&self, uniform: &[[u8; 64]], scalars: &[Scalar], out: &mut [Encoding]) {
+    fn hash_add_base_encode(
+        &self,
+        uniform: &[[u8; 64]],
+        scalars: &[Scalar],
+        out: &mut [Encoding],
+    ) -> Points {
         assert_eq!((uniform.len(), scalars.len()), (out.len(), out.len()));
-        for ((bytes, scalar), encoding) in uniform.iter().zip(scalars).zip(out) {
-            let blinded = hash(bytes) + RistrettoPoint::mul_base(scalar);
-            *encoding = blinded.compress().to_bytes();
+        let pairs = uniform.iter().zip(scalars);
+        let points: Vec<RistrettoPoint> = pairs
+            .map(|(bytes, scalar)| hash(bytes) + RistrettoPoint::mul_base(scalar))
+            .collect();
+        for (point, encoding) in points.iter().zip(out) {
+            *encoding = point.compress().to_bytes();
         }
+        Points(Decoded::Portable(points))
     }
 
     fn decode_mul_encode(
@@ -102,21 +138,21 @@ impl Backend for Portable {
         Ok(())
     }
 
-    fn decode_sub_base_encode(
+    fn mul_base_encode(
         &self,
-        elements: &[Encoding],
         scalars: &[Scalar],
         table: &BaseTable,
         out: &mut [Encoding],
-    ) -> Result<(), BadElement> {
-        let points = self.decode(elements)?;
-        self.points_sub_base_encode(&points, 0, scalars, table, out);
-        Ok(())
-    }
-
-    fn mul_base_encode(&self, scalars: &[Scalar], table: &BaseTable, out: &mut [Encoding]) {
-        let halves = scalars.iter().map(Scalar::div_by_2);
-        encode_doubles(halves.map(|half| mul_table(table, &half)), out);
+    ) -> Points {
+        let halves: Wiped = Zeroizing::new(
+            scalars
+                .iter()
+                .map(|scalar| mul_table(table, &scalar.div_by_2()))
+                .collect(),
+        );
+        encode_doubles(halves.iter().copied(), out);
+        let doubles = halves.iter().map(|half| half + half);
+        Points(Decoded::Portable(doubles.collect()))
     }
 
     fn base_table(&self, point: &RistrettoPoint) -> BaseTable {
@@ -130,6 +166,18 @@ impl Backend for Portable {
     fn decode(&self, elements: &[Encoding]) -> Result<Points, BadElement> {
         let mut points = decode_all(elements)?;
         Ok(Points(Decoded::Portable(std::mem::take(&mut *points))))
+    }
+
+    fn points_mul_encode(
+        &self,
+        points: &Points,
+        start: usize,
+        key: &PreparedScalar,
+        out: &mut [Encoding],
+    ) {
+        let half = Zeroizing::new(key.scalar().div_by_2());
+        let points = &own(points)[start..start + out.len()];
+        encode_doubles(points.iter().map(|point| point * *half), out);
     }
 
     fn points_sub_base_encode(

@@ -1,6 +1,6 @@
 //! The start-up check of a backend against curve25519-dalek, on points that differ every time.
 
-use super::{Backend, BackendError, Encoding, Portable, PreparedScalar};
+use super::{Backend, BackendError, Encoding, Portable, PreparedScalar, Text};
 use curve25519_dalek::Scalar;
 use sha2::{Digest, Sha512};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -40,6 +40,28 @@ pub fn self_check(backend: &dyn Backend) -> Result<(), BackendError> {
         return fail("sha512");
     }
 
+    let texts = [(b"one".as_slice(), 8), (b"other", 0)].map(|(head, width)| Text {
+        head,
+        messages: &messages[..width * COUNT],
+        width,
+        tail: b"end",
+    });
+    let mut wanted = [vec![[0u8; 64]; COUNT], vec![[0u8; 64]; COUNT]];
+    let mut found = wanted.clone();
+    reference.hmac_sha512(
+        &uniform,
+        &texts,
+        &mut wanted.each_mut().map(|out| &mut out[..]),
+    );
+    backend.hmac_sha512(
+        &uniform,
+        &texts,
+        &mut found.each_mut().map(|out| &mut out[..]),
+    );
+    if wanted != found {
+        return fail("hmac_sha512");
+    }
+
     let mut wide = vec![[0u8; 64]; COUNT];
     reference.sha512(&seed, &messages, 8, b"scalar", &mut wide);
     let mut scalars: Vec<Scalar> = wide.iter().map(Scalar::from_bytes_mod_order_wide).collect();
@@ -61,8 +83,8 @@ pub fn self_check(backend: &dyn Backend) -> Result<(), BackendError> {
     if want != got {
         return fail("hash_mul_each_encode");
     }
-    reference.hash_add_base_encode(&uniform, &scalars, &mut want);
-    backend.hash_add_base_encode(&uniform, &scalars, &mut got);
+    let blinded = reference.hash_add_base_encode(&uniform, &scalars, &mut want);
+    let own_blinded = backend.hash_add_base_encode(&uniform, &scalars, &mut got);
     if want != got {
         return fail("hash_add_base_encode");
     }
@@ -76,8 +98,8 @@ pub fn self_check(backend: &dyn Backend) -> Result<(), BackendError> {
         return fail("decode_mul_each_encode");
     }
     let table = backend.generator();
-    reference.mul_base_encode(&scalars, reference.generator(), &mut want);
-    backend.mul_base_encode(&scalars, table, &mut got);
+    let multiples = reference.mul_base_encode(&scalars, reference.generator(), &mut want);
+    let own_multiples = backend.mul_base_encode(&scalars, table, &mut got);
     if want != got {
         return fail("mul_base_encode");
     }
@@ -87,6 +109,11 @@ pub fn self_check(backend: &dyn Backend) -> Result<(), BackendError> {
     let (Ok(own), Ok(decoded)) = (own, decoded) else {
         return fail("decode");
     };
+    reference.points_mul_encode(&own, 0, &key, &mut want);
+    backend.points_mul_encode(&decoded, 0, &key, &mut got);
+    if want != got {
+        return fail("points_mul_encode");
+    }
     reference.points_sub_base_encode(&own, 0, &scalars, reference.generator(), &mut want);
     backend.points_sub_base_encode(&decoded, 0, &scalars, table, &mut got);
     if want != got {
@@ -94,6 +121,11 @@ pub fn self_check(backend: &dyn Backend) -> Result<(), BackendError> {
     }
     if reference.msm(&own, &scalars) != backend.msm(&decoded, &scalars) {
         return fail("msm");
+    }
+    for (theirs, ours) in [(&blinded, &own_blinded), (&multiples, &own_multiples)] {
+        if reference.msm(theirs, &scalars) != backend.msm(ours, &scalars) {
+            return fail("points kept");
+        }
     }
 
     // A refusal must be seen, and at its place.

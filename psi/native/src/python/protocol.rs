@@ -13,7 +13,8 @@ use crate::{
     client::{self, Blinding, ProofOf},
     dleq,
     error::{Batch, Error},
-    key, oprf,
+    key,
+    oprf::{self, DecodedBatch},
     suite::{self, Mode},
 };
 
@@ -207,13 +208,13 @@ pub fn blind_evaluate<'py>(
         .transpose()?;
     let mut proof = None;
     let evaluated = new_rows(py, blinded.len(), |out| {
-        proof = run(py, threads, progress.as_ref(), |job| {
-            oprf::blind_evaluate(job, &key.0, blinded, out)?;
-            match mode {
-                Mode::Oprf => Ok(None),
-                Mode::Voprf => {
-                    dleq::generate_proof(job, mode, &key.0, blinded, out, randomness).map(Some)
-                }
+        proof = run(py, threads, progress.as_ref(), |job| match mode {
+            Mode::Oprf => oprf::blind_evaluate(job, &key.0, blinded, out).map(|()| None),
+            Mode::Voprf => {
+                let decoded = DecodedBatch::decode(job, Batch::Blinded, blinded)?;
+                oprf::blind_evaluate_decoded(job, &key.0, &decoded, out)?;
+                dleq::generate_proof(job, mode, &key.0, blinded, &decoded, out, randomness)
+                    .map(Some)
             }
         })?;
         Ok(())
@@ -243,7 +244,16 @@ pub fn verify_proof(
     let (public_key, proof) = (public_key.bytes(), proof.bytes());
     let (blinded, evaluated) = (blinded.rows("blinded")?, evaluated.rows("evaluated")?);
     run(py, Size(0), None, |job| {
-        dleq::verify_proof(job, Mode::Voprf, public_key, blinded, evaluated, proof).map(drop)
+        dleq::verify_proof(
+            job,
+            Mode::Voprf,
+            public_key,
+            blinded,
+            None,
+            evaluated,
+            proof,
+        )
+        .map(drop)
     })
 }
 

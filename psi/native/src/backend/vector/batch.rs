@@ -5,7 +5,7 @@
 //! batch goes the same way as a full one, and their results are dropped.
 
 use super::super::{
-    Backend, BadElement, BaseTable, CHUNK, Decoded, Encoding, Points, PreparedScalar, Table,
+    Backend, BadElement, BaseTable, CHUNK, Decoded, Encoding, Points, PreparedScalar, Table, Text,
 };
 use super::engine::{Engine, LaneBytes};
 use super::msm::{AffineWords, Buckets, Window};
@@ -38,6 +38,16 @@ impl AffinePoints {
     }
     fn as_slice(&self) -> &[AffineWords] {
         self.0.as_chunks().0
+    }
+    pub fn join<'a>(parts: impl Iterator<Item = &'a AffinePoints> + Clone) -> Self {
+        let mut out = Wiped::new([0; 4], parts.clone().map(|part| part.0.len()).sum());
+        let mut rest = &mut out[..];
+        for part in parts {
+            let (place, after) = rest.split_at_mut(part.0.len());
+            place.copy_from_slice(&part.0);
+            rest = after;
+        }
+        AffinePoints(out)
     }
 }
 
@@ -261,15 +271,40 @@ fn affine_points<E: Engine>(elements: &[Encoding]) -> Result<AffinePoints, BadEl
         for i in (0..chunk.len()).step_by(E::LANES) {
             // SAFETY: an engine exists only where the processor has its features.
             let words = unsafe { E::affine_words(&points[i / E::LANES]) };
-            for lane in 0..E::LANES.min(chunk.len() - i) {
-                for (coordinate, words) in words.iter().enumerate() {
-                    let at = 3 * (start + i + lane) + coordinate;
-                    out[at] = [0, 1, 2, 3].map(|w| words[w].0[lane]);
-                }
-            }
+            let end = 3 * (start + chunk.len());
+            scatter::<E>(&words, &mut out[3 * (start + i)..end]);
         }
     }
     Ok(AffinePoints(out))
+}
+
+/// One group's coordinates, lane by lane, as far as `out` goes.
+fn scatter<E: Engine>(words: &[LaneBytes; 3], out: &mut [Words]) {
+    for (lane, out) in out.chunks_exact_mut(3).take(E::LANES).enumerate() {
+        for (out, words) in out.iter_mut().zip(words) {
+            *out = [0, 1, 2, 3].map(|w| words[w].0[lane]);
+        }
+    }
+}
+
+/// The first n points, kept for later.
+fn keep<E: Engine>(points: &[Group<E>], n: usize) -> AffinePoints {
+    let points = &points[..n.div_ceil(E::LANES)];
+    // SAFETY: the field's words are plain numbers.
+    let zero: E::Field = unsafe { core::mem::zeroed() };
+    let mut scratch = Wiped::new(zero, points.len());
+    let mut words = Wiped::new([NO_BYTES; 3], points.len());
+    // SAFETY: an engine exists only where the processor has its features.
+    unsafe { E::normalise(points, &mut scratch, &mut words) };
+    let mut out = Wiped::new([0; 4], 3 * n);
+    for (words, out) in words.iter().zip(out.chunks_mut(3 * E::LANES)) {
+        scatter::<E>(words, out);
+    }
+    AffinePoints(out)
+}
+
+fn kept(parts: &[AffinePoints]) -> Points {
+    Points(Decoded::Affine(AffinePoints::join(parts.iter())))
 }
 
 /// Window widths worth trying, i.e. those whose windows just fit a number of passes.
@@ -351,6 +386,12 @@ impl<E: OwnTable> Backend for Vector<E> {
         sha512::hash_many::<E>(prefix, messages, width, suffix, out);
     }
 
+    fn hmac_sha512(&self, keys: &[[u8; 64]], texts: &[Text], out: &mut [&mut [[u8; 64]]]) {
+        assert_eq!(texts.len(), out.len());
+        assert!(out.iter().all(|out| out.len() == keys.len()));
+        sha512::hmac_many::<E>(keys, texts, out);
+    }
+
     fn hash_mul_encode(&self, uniform: &[[u8; 64]], key: &PreparedScalar, out: &mut [Encoding]) {
         assert_eq!(uniform.len(), out.len());
         for (uniform, out) in uniform.chunks(CHUNK).zip(out.chunks_mut(CHUNK)) {
@@ -370,15 +411,23 @@ impl<E: OwnTable> Backend for Vector<E> {
         }
     }
 
-    fn hash_add_base_encode(&self, uniform: &[[u8; 64]], scalars: &[Scalar], out: &mut [Encoding]) {
+    fn hash_add_base_encode(
+        &self,
+        uniform: &[[u8; 64]],
+        scalars: &[Scalar],
+        out: &mut [Encoding],
+    ) -> Points {
         assert_eq!((uniform.len(), scalars.len()), (out.len(), out.len()));
         let comb = self.comb(self.generator());
         let chunks = uniform.chunks(CHUNK).zip(scalars.chunks(CHUNK));
-        for ((uniform, scalars), out) in chunks.zip(out.chunks_mut(CHUNK)) {
+        let parts = chunks.zip(out.chunks_mut(CHUNK));
+        let parts = parts.map(|((uniform, scalars), out)| {
             let mut points = map::<E>(uniform);
             add_comb::<E>(&mut points, comb, out.len(), |i| scalar::words(&scalars[i]));
             encode::<E>(&points, out);
-        }
+            keep::<E>(&points, out.len())
+        });
+        kept(&parts.collect::<Vec<_>>())
     }
 
     fn decode_mul_encode(
@@ -407,31 +456,25 @@ impl<E: OwnTable> Backend for Vector<E> {
         })
     }
 
-    fn decode_sub_base_encode(
+    fn mul_base_encode(
         &self,
-        elements: &[Encoding],
         scalars: &[Scalar],
         table: &BaseTable,
         out: &mut [Encoding],
-    ) -> Result<(), BadElement> {
-        assert_eq!((elements.len(), scalars.len()), (out.len(), out.len()));
-        let comb = self.comb(table);
-        in_chunks::<E>(elements, out, |mut points, start, out| {
-            let scalar = |i: usize| scalar::words(&-scalars[start + i]);
-            add_comb::<E>(&mut points, comb, out.len(), scalar);
-            encode::<E>(&points, out);
-        })
-    }
-
-    fn mul_base_encode(&self, scalars: &[Scalar], table: &BaseTable, out: &mut [Encoding]) {
+    ) -> Points {
         assert_eq!(scalars.len(), out.len());
         let comb = self.comb(table);
-        for (scalars, out) in scalars.chunks(CHUNK).zip(out.chunks_mut(CHUNK)) {
+        let chunks = scalars.chunks(CHUNK).zip(out.chunks_mut(CHUNK));
+        let parts = chunks.map(|(scalars, out)| {
             let mut points = identities::<E>(out.len());
             let half = |i: usize| scalar::half(&scalar::words(&scalars[i]));
             add_comb::<E>(&mut points, comb, out.len(), half);
             double_encode::<E>(&points, out);
-        }
+            // SAFETY: an engine exists only where the processor has its features.
+            unsafe { E::double(&mut points) };
+            keep::<E>(&points, out.len())
+        });
+        kept(&parts.collect::<Vec<_>>())
     }
 
     fn base_table(&self, point: &RistrettoPoint) -> BaseTable {
@@ -447,6 +490,21 @@ impl<E: OwnTable> Backend for Vector<E> {
 
     fn decode(&self, elements: &[Encoding]) -> Result<Points, BadElement> {
         Ok(Points(Decoded::Affine(affine_points::<E>(elements)?)))
+    }
+
+    fn points_mul_encode(
+        &self,
+        points: &Points,
+        start: usize,
+        key: &PreparedScalar,
+        out: &mut [Encoding],
+    ) {
+        let points = &own(points)[start..][..out.len()];
+        for (points, out) in points.chunks(CHUNK).zip(out.chunks_mut(CHUNK)) {
+            let mut points = from_affine::<E>(points);
+            multiply_by_key::<E>(&mut points, out.len(), key);
+            double_encode::<E>(&points, out);
+        }
     }
 
     fn points_sub_base_encode(

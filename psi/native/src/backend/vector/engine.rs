@@ -61,6 +61,14 @@ pub trait Engine: Send + Sync + 'static {
     );
     /// The comb's form of points with Z = 1: canonical words of y + x, y - x, 2dxy.
     unsafe fn affine_words(point: &Extended<Self::Field>) -> [LaneBytes; 3];
+    /// `affine_words` of any points, one inversion for all; `scratch` at least as long as `points`.
+    unsafe fn normalise(
+        points: &[Extended<Self::Field>],
+        scratch: &mut [Self::Field],
+        out: &mut [[LaneBytes; 3]],
+    );
+    /// Doubles every point.
+    unsafe fn double(points: &mut [Extended<Self::Field>]);
     /// See `msm::accumulate`.
     unsafe fn msm_accumulate(
         buckets: &mut Buckets,
@@ -211,6 +219,34 @@ pub mod body {
         }
     }
 
+    /// Divides the Zs out by Montgomery's trick over the groups. No Z is zero.
+    #[inline(always)]
+    pub fn normalise<F: Field>(
+        points: &[Extended<F>],
+        scratch: &mut [F],
+        out: &mut [[LaneBytes; 3]],
+    ) {
+        let mut product = F::one();
+        for (p, before) in points.iter().zip(scratch.iter_mut()) {
+            *before = product;
+            product = F::mul(&product, &p.z);
+        }
+        let mut power = [product];
+        pow_p58(&mut power);
+        let mut inverse = power::invert(&product, &power[0]);
+        for ((p, before), out) in points.iter().zip(scratch).zip(out).rev() {
+            let z = F::mul(&inverse, before);
+            inverse = F::mul(&inverse, &p.z);
+            let (x, y) = (F::mul(&p.x, &z), F::mul(&p.y, &z));
+            *out = affine_words(&Extended {
+                x,
+                y,
+                z: F::one(),
+                t: F::mul(&x, &y),
+            });
+        }
+    }
+
     #[inline(always)]
     pub fn affine_words<F: Field>(point: &Extended<F>) -> [LaneBytes; 3] {
         let affine = Affine {
@@ -307,6 +343,20 @@ macro_rules! engine {
             #[target_feature(enable = $features)]
             unsafe fn affine_words(point: &Extended<$field>) -> [LaneBytes; 3] {
                 body::affine_words(point)
+            }
+            #[target_feature(enable = $features)]
+            unsafe fn normalise(
+                points: &[Extended<$field>],
+                scratch: &mut [$field],
+                out: &mut [[LaneBytes; 3]],
+            ) {
+                body::normalise(points, scratch, out)
+            }
+            #[target_feature(enable = $features)]
+            unsafe fn double(points: &mut [Extended<$field>]) {
+                for point in points {
+                    *point = point.projective().double().extended();
+                }
             }
             #[target_feature(enable = $features)]
             unsafe fn msm_accumulate(

@@ -1,6 +1,8 @@
 //! SHA-512 (FIPS 180-4) of several messages of the same length at once, one per lane.
 
+use super::super::Text;
 use super::engine::Engine;
+use super::wipe::{Wiped, wipe};
 use super::word::{LaneValues, Word};
 
 /// Round constants, FIPS 180-4, 4.2.3.
@@ -150,6 +152,77 @@ pub fn block<W: Word>(state: &mut [LaneValues; 8], message: &[LaneValues; 16]) {
     }
 }
 
+type State = [LaneValues; 8];
+
+/// The state after the bytes of whole blocks, the same in all lanes.
+fn absorb<E: Engine>(mut state: State, shared: &[u8]) -> State {
+    for bytes in shared.chunks_exact(BLOCK_BYTES) {
+        let mut lanes = [LaneValues([0; 8]); 16];
+        for (lane, word) in lanes.iter_mut().zip(bytes.chunks_exact(8)) {
+            *lane = LaneValues([big_endian(word); 8]);
+        }
+        // SAFETY: an engine exists only where the processor has its features.
+        unsafe { E::sha512_block(&mut state, &lanes) };
+    }
+    state
+}
+
+/// The last blocks of messages of one length: `head`, the message, `suffix` and the padding.
+/// Filled in for one group of lanes after the other, and wiped.
+struct Ending {
+    bytes: Wiped<u8>,
+    head: usize,
+    width: usize,
+    words: Wiped<LaneValues>,
+}
+
+impl Ending {
+    /// `before`: how many bytes were absorbed already, whole blocks.
+    fn new(before: usize, head: &[u8], width: usize, suffix: &[u8]) -> Self {
+        let length = head.len() + width + suffix.len();
+        let blocks = (length + 1 + 16).div_ceil(BLOCK_BYTES);
+        let mut bytes = Wiped::new(0u8, blocks * BLOCK_BYTES);
+        bytes[..head.len()].copy_from_slice(head);
+        bytes[head.len() + width..length].copy_from_slice(suffix);
+        bytes[length] = 0x80;
+        let bits = 8 * (before + length) as u128;
+        let end = bytes.len();
+        bytes[end - 16..].copy_from_slice(&bits.to_be_bytes());
+        Ending {
+            bytes,
+            head: head.len(),
+            width,
+            words: Wiped::new(LaneValues([0; 8]), 16 * blocks),
+        }
+    }
+
+    /// Lanes beyond the end repeat the last message; their results are not read.
+    fn absorb<E: Engine>(&mut self, state: &mut State, messages: &[u8], count: usize) {
+        for lane in 0..E::LANES {
+            let message = &messages[lane.min(count - 1) * self.width..][..self.width];
+            self.bytes[self.head..self.head + self.width].copy_from_slice(message);
+            for (word, bytes) in self.words.iter_mut().zip(self.bytes.chunks_exact(8)) {
+                word.0[lane] = big_endian(bytes);
+            }
+        }
+        for block in self.words.chunks_exact(16) {
+            let block = block.try_into().expect("sixteen words");
+            // SAFETY: an engine exists only where the processor has its features.
+            unsafe { E::sha512_block(state, block) };
+        }
+    }
+}
+
+/// Writes each lane's digest and forgets the state.
+fn store(state: &mut State, out: &mut [[u8; 64]]) {
+    for (lane, out) in out.iter_mut().enumerate() {
+        for (bytes, word) in out.chunks_exact_mut(8).zip(state.iter()) {
+            bytes.copy_from_slice(&word.0[lane].to_be_bytes());
+        }
+    }
+    wipe(state);
+}
+
 /// out[i] = SHA-512(prefix || messages[i] || suffix), messages of `width` bytes one after another.
 pub fn hash_many<E: Engine>(
     prefix: &[u8],
@@ -159,55 +232,61 @@ pub fn hash_many<E: Engine>(
     out: &mut [[u8; 64]],
 ) {
     // Whole blocks of the prefix are the same for all: hashed once, in one lane's worth of work.
-    let shared = prefix.len() / BLOCK_BYTES * BLOCK_BYTES;
-    let mut midstate = INITIAL.map(|word| LaneValues([word; 8]));
-    for bytes in prefix[..shared].chunks_exact(BLOCK_BYTES) {
-        let mut lanes = [LaneValues([0; 8]); 16];
-        for (lane, word) in lanes.iter_mut().zip(bytes.chunks_exact(8)) {
-            *lane = LaneValues([big_endian(word); 8]);
-        }
-        // SAFETY: an engine exists only where the processor has its features.
-        unsafe { E::sha512_block(&mut midstate, &lanes) };
-    }
-
-    let head = &prefix[shared..];
-    let length = head.len() + width + suffix.len();
-    let blocks = (length + 1 + 16).div_ceil(BLOCK_BYTES);
-    // One padded tail, filled in for one message after the other.
-    let mut tail = vec![0u8; blocks * BLOCK_BYTES];
-    tail[..head.len()].copy_from_slice(head);
-    tail[head.len() + width..length].copy_from_slice(suffix);
-    tail[length] = 0x80;
-    let bits = 8 * (shared + length) as u128;
-    let end = tail.len();
-    tail[end - 16..].copy_from_slice(&bits.to_be_bytes());
-    let mut words = vec![LaneValues([0; 8]); 16 * blocks];
-
+    let (shared, head) = prefix.split_at(prefix.len() / BLOCK_BYTES * BLOCK_BYTES);
+    let midstate = absorb::<E>(INITIAL.map(|word| LaneValues([word; 8])), shared);
+    let mut ending = Ending::new(shared.len(), head, width, suffix);
     for (group, out) in out.chunks_mut(E::LANES).enumerate() {
-        for lane in 0..E::LANES {
-            // Lanes beyond the end repeat the last message; their results are not read.
-            let index = group * E::LANES + lane.min(out.len() - 1);
-            let message = &messages[index * width..][..width];
-            tail[head.len()..head.len() + width].copy_from_slice(message);
-            for (word, bytes) in words.iter_mut().zip(tail.chunks_exact(8)) {
-                word.0[lane] = big_endian(bytes);
-            }
-        }
         let mut state = midstate;
-        for block in words.chunks_exact(16) {
-            let block = block.try_into().expect("sixteen words");
+        let messages = &messages[group * E::LANES * width..];
+        ending.absorb::<E>(&mut state, messages, out.len());
+        store(&mut state, out);
+    }
+}
+
+/// HMAC-SHA-512 (RFC 2104) of several texts under each key: out[t][i] = HMAC(keys[i], texts[t] of row i).
+/// The states after the padded key are shared by the texts.
+pub fn hmac_many<E: Engine>(keys: &[[u8; 64]], texts: &[Text], out: &mut [&mut [[u8; 64]]]) {
+    let mut endings: Vec<Ending> = texts
+        .iter()
+        .map(|text| Ending::new(BLOCK_BYTES, text.head, text.width, text.tail))
+        .collect();
+    for (group, keys) in keys.chunks(E::LANES).enumerate() {
+        let start = group * E::LANES;
+        let mut states = Wiped::new([LaneValues([0; 8]); 8], 2);
+        states[0] = key_state::<E>(keys, 0x36);
+        states[1] = key_state::<E>(keys, 0x5c);
+        for ((text, ending), out) in texts.iter().zip(&mut endings).zip(out.iter_mut()) {
+            let mut state = states[0];
+            ending.absorb::<E>(&mut state, &text.messages[start * text.width..], keys.len());
+            // The outer message is the inner digest, whose words are the state's: one more block.
+            let mut block = Wiped::new(LaneValues([0; 8]), 16);
+            block[..8].copy_from_slice(&state);
+            block[8] = LaneValues([1 << 63; 8]);
+            block[15] = LaneValues([8 * (BLOCK_BYTES + 64) as u64; 8]);
+            state = states[1];
+            let block = (&block[..]).try_into().expect("sixteen words");
             // SAFETY: an engine exists only where the processor has its features.
             unsafe { E::sha512_block(&mut state, block) };
+            store(&mut state, &mut out[start..][..keys.len()]);
         }
-        for (lane, out) in out.iter_mut().enumerate() {
-            for (bytes, word) in out.chunks_exact_mut(8).zip(&state) {
-                bytes.copy_from_slice(&word.0[lane].to_be_bytes());
-            }
-        }
-        super::wipe::wipe(&mut state);
     }
-    super::wipe::wipe(tail.as_mut_slice());
-    super::wipe::wipe(words.as_mut_slice());
+}
+
+/// The state after each lane's key, filled up with zeros to a block and masked with `pad`.
+fn key_state<E: Engine>(keys: &[[u8; 64]], pad: u8) -> State {
+    let mask = u64::from_ne_bytes([pad; 8]);
+    let mut block = Wiped::new(LaneValues([mask; 8]), 16);
+    for lane in 0..E::LANES {
+        let key = &keys[lane.min(keys.len() - 1)];
+        for (word, bytes) in block.iter_mut().zip(key.chunks_exact(8)) {
+            word.0[lane] = big_endian(bytes) ^ mask;
+        }
+    }
+    let mut state = INITIAL.map(|word| LaneValues([word; 8]));
+    let block = (&block[..]).try_into().expect("sixteen words");
+    // SAFETY: an engine exists only where the processor has its features.
+    unsafe { E::sha512_block(&mut state, block) };
+    state
 }
 
 #[inline(always)]
