@@ -15,7 +15,8 @@ from keys.files import write_atomic
 from scripts.benchmarks.kernel import measure_checks, measure_kernel
 from scripts.benchmarks.machine import describe_machine
 from scripts.benchmarks.measure import MIN_RUNS, Scaling
-from scripts.benchmarks.peers import STEPS, Comparison, compare_with_openmined, measure_crypto_mb, measure_x25519
+from scripts.benchmarks.multiplication import Multiplications, measure_multiplications
+from scripts.benchmarks.peers import STEPS, Comparison, compare_with_openmined
 from scripts.benchmarks.pipeline import Pipeline, measure_pipeline
 from scripts.benchmarks.whole_job import Step, measure_whole_job
 from scripts.home import JsonOption
@@ -38,18 +39,18 @@ class Size(StrEnum):
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is measured: items of a batch, rows of the pipeline, both lists of the comparison, X25519 exchanges."""
+    """How much: items of a batch, rows of the pipeline, both lists of the comparison, rounds of multiplications."""
 
     batch: int
     rows: int
     sender_items: int
     receiver_items: int
-    exchanges: int
+    rounds: int
     runs: int
 
 
-QUICK = Effort(256, 2_000, 350, 250, 300, MIN_RUNS)
-FULL = Effort(4_096, 70_000, 14_000, 10_000, 5_000, 7)
+QUICK = Effort(256, 2_000, 350, 250, MIN_RUNS, MIN_RUNS)
+FULL = Effort(4_096, 70_000, 14_000, 10_000, 31, 7)
 
 
 @app.command()
@@ -77,10 +78,7 @@ def bench(
         steps.begin("openmined-psi")
         compared = compare_with_openmined(effort.sender_items, effort.receiver_items, MIN_RUNS)
         steps.begin("X25519")
-        x25519_us = {
-            "OpenSSL X25519": measure_x25519(effort.runs, effort.exchanges),
-            "crypto_mb X25519": measure_crypto_mb(effort.runs, effort.exchanges),
-        }
+        multiplications = measure_multiplications(effort.batch, effort.rounds)
         steps.begin(say("全流程", "the whole job"))
         whole = [] if size is None else measure_whole_job(size.value)
     document = {
@@ -91,7 +89,7 @@ def bench(
         "checks_us": checks,
         "pipeline": asdict(pipeline),
         "openmined_psi": asdict(compared),
-        "x25519_us": x25519_us,
+        "multiplication": asdict(multiplications),
         "whole_job": {"size": size and size.value, "steps": [asdict(step) for step in whole]},
     }
     encoded = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
@@ -101,7 +99,8 @@ def bench(
         typer.echo(encoded, nl=False)
         return
     _print_machine(machine)
-    _print_kernel(kernel, checks, x25519_us)
+    _print_kernel(kernel, checks)
+    _print_multiplications(multiplications)
     _print_pipeline(pipeline)
     _print_compared(compared)
     if whole:
@@ -116,7 +115,7 @@ def _print_machine(machine: dict[str, object]) -> None:
     )
 
 
-def _print_kernel(kernel: list[Scaling], checks: dict[str, float], x25519_us: dict[str, float | None]) -> None:
+def _print_kernel(kernel: list[Scaling], checks: dict[str, float]) -> None:
     columns = (
         "", say("单核 µs", "one core µs"), say("全核 µs", "all cores µs"),
         say("线程开销", "thread overhead"), say("得到的核数", "cores given"), say("处理器开销", "cpu overhead"),
@@ -126,12 +125,22 @@ def _print_kernel(kernel: list[Scaling], checks: dict[str, float], x25519_us: di
         for s in kernel
     ]
     rows += [(name, "", us, "", "", "") for name, us in checks.items()]
-    rows += [(name, us or say("未安装", "not installed"), "", "", "", "") for name, us in x25519_us.items()]
     print_table(
         say(f"内核，每元素，一批 {kernel[0].items}", f"Kernel, per element, a batch of {kernel[0].items}"),
         columns,
         rows,
     )
+
+
+def _print_multiplications(measured: Multiplications) -> None:
+    columns = ("", say("单核 µs", "one core µs"), say("我方 ÷ 对方", "ours ÷ theirs"),
+               say("不受干扰时", "undisturbed"))  # fmt: skip
+    rows: list[tuple[object, ...]] = [(say("本软件：乘、编码", "ours: multiply, encode"),
+                                       measured.ours_us, "", "")]  # fmt: skip
+    rows += [(name, peer.us, peer.ratio, peer.ratio_undisturbed) for name, peer in measured.peers.items()]
+    if "crypto_mb X25519" not in measured.peers:
+        rows.append(("crypto_mb X25519", say("未安装", "not installed"), "", ""))
+    print_table(say(f"点乘，{measured.rounds} 轮", f"One multiplication, {measured.rounds} rounds"), columns, rows)
 
 
 def _print_pipeline(measured: Pipeline) -> None:

@@ -1,21 +1,15 @@
-"""The same work by others: openmined-psi on the same lists, OpenSSL's X25519 on one point."""
+"""The same work by others: openmined-psi on the same lists."""
 
 from __future__ import annotations
 
-import ctypes
-import ctypes.util
-import os
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import private_set_intersection.python as openmined
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from psi.oprf import MODE_VOPRF, BlindedBatch, SecretKey, blind_evaluate, evaluate
 from scripts.benchmarks.kernel import ITEM_BYTES, SEED, made_up_items
-from scripts.benchmarks.measure import Timing, measure, measure_one
+from scripts.benchmarks.measure import Timing, measure
 
 FALSE_POSITIVE_RATE = 1e-6
 STEPS = {
@@ -116,43 +110,6 @@ def compare_with_openmined(sender_items: int, receiver_items: int, runs: int) ->
         _ratios(seconds["openmined"], seconds["one"]),
         _ratios(seconds["openmined"], seconds["all"]),
     )
-
-
-def measure_x25519(runs: int, exchanges: int) -> float:
-    """Microseconds of one variable-base X25519 multiplication by OpenSSL (through cryptography), on one core."""
-    key = X25519PrivateKey.generate()
-    point = X25519PrivateKey.generate().public_key()
-
-    def work() -> None:
-        for _ in range(exchanges):
-            key.exchange(point)
-
-    return measure_one(work, runs).microseconds(exchanges)
-
-
-def measure_crypto_mb(runs: int, exchanges: int) -> float | None:
-    """Microseconds of one X25519 of Intel's crypto_mb, eight at once; None where the library is not installed.
-
-    A benchmark-only extra: the environment variable MINGCE_CRYPTO_MB names its libcrypto_mb.so; the
-    compiler's runtime libraries are looked for beside it.
-    """
-    library = os.environ.get("MINGCE_CRYPTO_MB") or ctypes.util.find_library("crypto_mb")
-    if library is None:
-        return None
-    for name in ("libintlc.so.5", "libirng.so", "libimf.so", "libsvml.so"):
-        if (runtime := Path(library).with_name(name)).exists():
-            ctypes.CDLL(str(runtime), mode=ctypes.RTLD_GLOBAL)
-    multiply = ctypes.CDLL(library).mbx_x25519_mb8
-    multiply.restype = ctypes.c_uint32
-    buffers = [[ctypes.create_string_buffer(secrets.token_bytes(32), 32) for _ in range(8)] for _ in range(3)]
-    results, keys, points = ((ctypes.c_void_p * 8)(*map(ctypes.addressof, eight)) for eight in buffers)
-
-    def work() -> None:
-        for _ in range(exchanges // 8):
-            if multiply(results, keys, points):
-                raise AssertionError("crypto_mb refused a point")
-
-    return measure_one(work, runs).microseconds(exchanges // 8 * 8)
 
 
 def _method(side: _Openmined | _Ours, step: str) -> Callable[[], None]:

@@ -67,5 +67,5 @@ def test_quick_writes_its_document(tmp_path: Path) -> None:
     assert json.loads(done.stdout) == document
     assert document["format"] == FORMAT
     assert document["machine"]["backend"]
-    assert document["x25519_us"]["OpenSSL X25519"] > 1
+    assert document["multiplication"]["peers"]["OpenSSL X25519"]["us"] > 1
     assert document["kernel"]
