@@ -74,35 +74,59 @@ fn t_value(times: &[(bool, u64)]) -> f64 {
     worst
 }
 
-/// Inputs of both classes lie in one pool in random order, so that neither is colder in the cache.
-fn measure<T>(stream: &mut Stream, pool: &[(bool, T)], rounds: usize, run: impl Fn(&T)) -> f64 {
+/// Inputs of both classes lie in one pool in random order. `load` copies one to where `run` finds it, the
+/// same place for all: where data lie in memory must not tell the classes apart.
+fn measure<T>(
+    stream: &mut Stream,
+    pool: &[(bool, T)],
+    rounds: usize,
+    mut load: impl FnMut(&T),
+    mut run: impl FnMut(),
+) -> f64 {
     for (_, input) in pool {
-        run(input);
+        load(input);
+        run();
     }
     let mut times = Vec::with_capacity(rounds);
     while times.len() < rounds {
         for byte in stream.bytes().chunks_exact(2) {
             let (class, input) =
                 &pool[usize::from(u16::from_le_bytes([byte[0], byte[1]])) % pool.len()];
+            load(black_box(input));
             let start = ticks();
-            run(black_box(input));
+            run();
             times.push((*class, ticks() - start));
         }
     }
     t_value(&times)
 }
 
+#[derive(Clone)]
 struct Secrets {
     uniform: Vec<[u8; 64]>,
     elements: Vec<Encoding>,
-    points: Points,
     scalars: Vec<Scalar>,
     key: PreparedScalar,
 }
 
+/// Where an operation finds its inputs.
+struct Desk {
+    secrets: Secrets,
+    points: Points,
+}
+
+impl Desk {
+    fn load(&mut self, backend: &dyn Backend, secrets: &Secrets) {
+        self.secrets.uniform.copy_from_slice(&secrets.uniform);
+        self.secrets.elements.copy_from_slice(&secrets.elements);
+        self.secrets.scalars.copy_from_slice(&secrets.scalars);
+        self.secrets.key.clone_from(&secrets.key);
+        self.points = backend.decode(&secrets.elements).expect("valid");
+    }
+}
+
 /// `fixed`: which of the secrets are the fixed ones.
 fn secrets(
-    backend: &dyn Backend,
     stream: &mut Stream,
     fixed_scalars: bool,
     fixed_points: bool,
@@ -130,11 +154,9 @@ fn secrets(
     } else {
         stream.scalar()
     });
-    let elements = encode(&points);
     Secrets {
         uniform,
-        points: backend.decode(&elements).expect("valid"),
-        elements,
+        elements: encode(&points),
         scalars,
         key,
     }
@@ -159,33 +181,27 @@ fn report(backend: &dyn Backend, rounds: usize) -> f64 {
             .map(|(fixed, _)| {
                 (
                     fixed,
-                    secrets(
-                        backend,
-                        &mut stream,
-                        fixed && scalars,
-                        fixed && points,
-                        scalar,
-                    ),
+                    secrets(&mut stream, fixed && scalars, fixed && points, scalar),
                 )
             })
             .collect();
         let table = backend.generator();
-        type Run<'a> = Box<dyn Fn(&Secrets) + 'a>;
+        type Run<'a> = Box<dyn Fn(&Secrets, &Points) + 'a>;
         let out = std::cell::RefCell::new(vec![[0; 32]; BATCH]);
         let runs: Vec<(&str, Run)> = vec![
             (
                 "hash_mul",
-                Box::new(|s| backend.hash_mul_encode(&s.uniform, &s.key, &mut out.borrow_mut())),
+                Box::new(|s, _| backend.hash_mul_encode(&s.uniform, &s.key, &mut out.borrow_mut())),
             ),
             (
                 "hash_mul_each",
-                Box::new(|s| {
+                Box::new(|s, _| {
                     backend.hash_mul_each_encode(&s.uniform, &s.scalars, &mut out.borrow_mut())
                 }),
             ),
             (
                 "hash_add_base",
-                Box::new(|s| {
+                Box::new(|s, _| {
                     drop(backend.hash_add_base_encode(
                         &s.uniform,
                         &s.scalars,
@@ -195,13 +211,13 @@ fn report(backend: &dyn Backend, rounds: usize) -> f64 {
             ),
             (
                 "decode_mul",
-                Box::new(|s| {
+                Box::new(|s, _| {
                     let _ = backend.decode_mul_encode(&s.elements, &s.key, &mut out.borrow_mut());
                 }),
             ),
             (
                 "decode_mul_each",
-                Box::new(|s| {
+                Box::new(|s, _| {
                     let _ = backend.decode_mul_each_encode(
                         &s.elements,
                         &s.scalars,
@@ -211,27 +227,35 @@ fn report(backend: &dyn Backend, rounds: usize) -> f64 {
             ),
             (
                 "points_mul",
-                Box::new(|s| {
+                Box::new(|s, p| {
                     let out = &mut out.borrow_mut();
-                    backend.points_mul_encode(&s.points, 0, &s.key, out);
+                    backend.points_mul_encode(p, 0, &s.key, out);
                 }),
             ),
             (
                 "points_sub_base",
-                Box::new(|s| {
+                Box::new(|s, p| {
                     let out = &mut out.borrow_mut();
-                    backend.points_sub_base_encode(&s.points, 0, &s.scalars, table, out);
+                    backend.points_sub_base_encode(p, 0, &s.scalars, table, out);
                 }),
             ),
             (
                 "mul_base",
-                Box::new(|s| {
+                Box::new(|s, _| {
                     drop(backend.mul_base_encode(&s.scalars, table, &mut out.borrow_mut()))
                 }),
             ),
         ];
         for (name, run) in runs {
-            let t = measure(&mut stream, &pool, rounds, run);
+            let desk = std::cell::RefCell::new(Desk {
+                secrets: pool[0].1.clone(),
+                points: backend.decode(&pool[0].1.elements).expect("valid"),
+            });
+            let load = |secrets: &Secrets| desk.borrow_mut().load(backend, secrets);
+            let t = measure(&mut stream, &pool, rounds, load, || {
+                let desk = desk.borrow();
+                run(black_box(&desk.secrets), &desk.points);
+            });
             println!("{:>8} {name:<16} {what:<24} t = {t:>6.2}", backend.name());
             worst = worst.max(t.abs());
         }
@@ -269,9 +293,12 @@ fn a_leak_is_seen() {
         })
         .collect();
     let point = stream.point();
-    let t = measure(&mut stream, &pool, 2_000, |s| {
+    let desk = std::cell::Cell::new(Scalar::ZERO);
+    let load = |scalar: &Scalar| desk.set(*scalar);
+    let t = measure(&mut stream, &pool, 2_000, load, || {
+        let s = black_box(desk.get());
         black_box(RistrettoPoint::vartime_double_scalar_mul_basepoint(
-            s, &point, s,
+            &s, &point, &s,
         ));
     });
     assert!(t.abs() > THRESHOLD, "|t| = {:.2}", t.abs());
