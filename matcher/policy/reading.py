@@ -1,0 +1,83 @@
+"""Policy files: read strictly, identified by their bytes, chosen by county and date."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from matcher.policy.model import Policy
+from psi.errors import InputError
+
+EXAMPLES = Path(__file__).parent / "examples"
+MAX_BYTES = 256 * 1024
+
+
+class PolicyInvalid(InputError):
+    """A policy file cannot be used; ``params``: file, field, reason."""
+
+    code = "policy_invalid"
+
+
+class PolicyUnknown(InputError):
+    """No policy is in force for a county on a day, or two are; ``params``: county, on."""
+
+    code = "policy_unknown"
+
+
+@dataclass(frozen=True)
+class LoadedPolicy:
+    """A policy with the SHA-256 of its file: what a decision keeps, so that it can be shown to the letter."""
+
+    policy: Policy
+    sha256: str
+
+
+def load_policy(path: Path) -> LoadedPolicy:
+    """Read a policy file. Raises PolicyInvalid naming the first faulty field."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise _invalid(path, "", error.strerror or "cannot be read") from None
+    if len(content) > MAX_BYTES:
+        raise _invalid(path, "", "larger than any policy")
+    try:
+        values = tomllib.loads(content.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise _invalid(path, "", str(error)) from None
+    try:
+        policy = Policy.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        raise _invalid(path, ".".join(str(part) for part in first["loc"]), first["msg"]) from None
+    return LoadedPolicy(policy, hashlib.sha256(content).hexdigest())
+
+
+def list_examples() -> list[Path]:
+    """The policies that come with the software, by county: to copy, check and change, not to use unread."""
+    return sorted(EXAMPLES.glob("*.toml"))
+
+
+def choose_policy(policies: Iterable[LoadedPolicy], county: str, on: date) -> LoadedPolicy:
+    """The policy in force. Where several cover the day, the one that began last. Raises PolicyUnknown."""
+    fitting = [
+        loaded
+        for loaded in policies
+        if loaded.policy.county == county and loaded.policy.valid_from <= on <= loaded.policy.valid_to
+    ]
+    latest = max((loaded.policy.valid_from for loaded in fitting), default=None)
+    chosen = [loaded for loaded in fitting if loaded.policy.valid_from == latest]
+    if len(chosen) != 1:
+        raise PolicyUnknown(
+            "no policy is in force" if not chosen else "two policies begin on one day", county=county, on=on.isoformat()
+        )
+    return chosen[0]
+
+
+def _invalid(path: Path, field: str, reason: str) -> PolicyInvalid:
+    return PolicyInvalid(f"{field}: {reason}" if field else reason, file=path.name, field=field, reason=reason)
