@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, get_args
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -35,7 +36,9 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
         table.add_column(column)
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
-    out.print(table)
+    # Never cut a figure: a table wider than the terminal, or than a pipe's 80 columns, stays whole.
+    wanted = Measurement.get(out, out.options.update(max_width=10_000), table).maximum
+    Console(width=max(out.width, wanted), highlight=False).print(table)
 
 
 def format_of(path: Path, formats: object) -> Any:
