@@ -126,7 +126,8 @@ class Product(_Part):
 
 
 class Loan(_Part):
-    """What may be lent. ``household_cap`` is over all loans of a household, at all banks."""
+    """What may be lent. ``household_cap`` is over all loans of a household, at all banks; the rates are what the
+    customer pays, after the concession."""
 
     household_cap: Fen
     longest_months: Annotated[int, Field(ge=1, le=360)]
