@@ -7,7 +7,7 @@ CARGO_JOBS ?= 2
 NATIVE := psi/_native.abi3.so
 NATIVE_SOURCES := $(shell find psi/native/src -name '*.rs') psi/native/Cargo.toml Cargo.toml Cargo.lock pyproject.toml
 
-.PHONY: demo test test-slow test-backends test-rust bench lint format lock clean setup
+.PHONY: demo test test-slow test-backends test-rust fuzz bench lint format lock clean setup
 
 demo: setup ## the main job, end to end, on made-up people
 	$(BIN)/mingce demo
@@ -33,6 +33,15 @@ test-backends: setup ## the kernel's and the matching's tests on each of the oth
 
 test-rust: $(VENV)/.ready
 	cd psi/native && cargo test --quiet --release --jobs $(CARGO_JOBS)
+
+SECONDS ?= 900
+FUZZ := build/fuzz
+
+fuzz: setup ## fuzz every decoder of foreign bytes for SECONDS each; what happened goes to build/fuzz
+	$(BIN)/python -m venv $(FUZZ)/venv
+	$(FUZZ)/venv/bin/pip install --quiet --disable-pip-version-check 'atheris>=3,<4'
+	PYTHONPATH=$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])') \
+		$(FUZZ)/venv/bin/python tests/fuzz/run_fuzz.py --seconds $(SECONDS) --out $(FUZZ) $(TARGETS)
 
 bench: setup ## measure; JSON goes to build/bench.json
 	mkdir -p build

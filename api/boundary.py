@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.gate import Disconnected, linger
 from api.metrics import Metrics
 from api.problems import Problem, describe_problem
+from api.routes import evaluate_route
 from api.wire import TooLarge
 from keys.clock import Clock
 from matcher.province.ledger import Ledger
@@ -169,6 +170,8 @@ class _Exchange:
 
 def _route(scope: Scope) -> str:
     """The route's template: one of few, and nothing the caller wrote."""
+    if scope.get("endpoint") is evaluate_route.endpoint:
+        return evaluate_route.path
     return getattr(scope.get("route"), "path", "none")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import ssl
 import time
 from collections.abc import Iterator, Mapping
@@ -15,13 +16,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cache
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
 
-from api.refusals import refusal
+from api.listening import is_loopback, load_certificate
+from api.refusals import CertificateRefused, refusal
 from api.retry import ProvinceUnavailable, Retrier, RetryPolicy, TryLater
 from api.wire import (
     ANSWER_TYPE,
@@ -43,11 +44,14 @@ from keys.files import FILE_MODE
 from keys.httpsig import sign_request
 from keys.identity import Identity
 from matcher.bank.editions import PinnedKeyMismatch
+from matcher.exchange_record import MAX_RECORD_BYTES, RECORD_TYPE
 from psi.errors import InputError, MingceError
 from psi.transcript import BatchDigests, digest_batch
 
 MAX_PROBLEM_BYTES = 64 * 1024
+_ABOUT_OURS = re.compile("CERTIFICATE|UNKNOWN_CA")  # in the name of a TLS alert (RFC 8446 section 6.2)
 SLOWEST_BYTES_PER_S = 64 * 1024  # an answer slower than this counts as stalled
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")  # of an epoch; it becomes part of a path
 KEY_AT = 12  # where an evaluate answer names its key (protocol.md section 5)
 
 
@@ -65,10 +69,16 @@ class TlsUntrusted(MingceError):
 
 @dataclass(frozen=True)
 class Connection:
-    """How to reach the province. ``timeout_s`` is the longest silence borne; plain http is for loopback only."""
+    """How to reach the province. ``timeout_s`` is the longest silence borne; plain http is for loopback only.
+
+    ``ca_file``: the authorities that the province's certificate may come from (None: the system's).
+    ``client_cert`` and ``client_key``: this side's certificate with its chain, and its private key.
+    """
 
     url: str
     ca_file: Path | None = None
+    client_cert: Path | None = None
+    client_key: Path | None = None
     proxy: str | None = None
     timeout_s: float = 60.0
     allow_plain_http: bool = False
@@ -78,9 +88,11 @@ class Connection:
             url = httpx.URL(self.url)
         except httpx.InvalidURL:
             raise InsecureUrl("the province's address is not a URL") from None
-        plain_allowed = self.allow_plain_http or _is_loopback(url.host)
+        plain_allowed = self.allow_plain_http or is_loopback(url.host)
         if url.scheme != "https" and not (url.scheme == "http" and plain_allowed):
             raise InsecureUrl("the province's address must begin with https://", host=url.host)
+        if (self.client_cert is None) != (self.client_key is None):
+            raise InputError("client_cert and client_key belong together")
 
 
 @dataclass(frozen=True)
@@ -103,12 +115,17 @@ class ProvinceClient:
         self._retrier = Retrier(retry or RetryPolicy())
         self._http = httpx.Client(
             base_url=connection.url,
-            verify=_tls_context(connection.ca_file),
+            verify=_tls_context(connection.ca_file, connection.client_cert, connection.client_key),
             proxy=connection.proxy,
             timeout=httpx.Timeout(connection.timeout_s, connect=min(10.0, connection.timeout_s)),
             headers={"Accept-Encoding": "identity", "User-Agent": "mingce"},
             trust_env=False,  # only the configuration says through which proxy the list's shadow leaves the bank
         )
+
+    @property
+    def identity(self) -> Identity:
+        """The bank's own, which signs its requests and its records."""
+        return self._identity
 
     def __enter__(self) -> Self:
         return self
@@ -126,21 +143,25 @@ class ProvinceClient:
     def get_current_epoch(self, dataset: str) -> str:
         """The epoch the province serves now. Raises AnswerInvalid if the dataset has none."""
         epoch = self._get_json(f"/v1/datasets/{dataset}").get("current_epoch")
-        if not isinstance(epoch, str):
+        if not (isinstance(epoch, str) and _NAME.fullmatch(epoch)):
             raise AnswerInvalid("the dataset has no current epoch", dataset=dataset)
         return epoch
 
     def get_budget(self, dataset: str, epoch: str) -> dict[str, int]:
         """``limit``, ``used`` and ``remaining``, in elements."""
         budget = self._get_json(f"/v1/datasets/{dataset}/epochs/{epoch}/budget")
-        try:
-            return {name: int(budget[name]) for name in ("limit", "used", "remaining")}
-        except (KeyError, TypeError, ValueError):
-            raise AnswerInvalid("the budget is not three numbers") from None
+        numbers: dict[str, int] = {name: budget.get(name, -1) for name in ("limit", "used", "remaining")}
+        if not all(type(number) is int and number >= 0 for number in numbers.values()):
+            raise AnswerInvalid("the budget is not three numbers")
+        return numbers
 
     def get_manifest(self, dataset: str, epoch: str) -> bytes:
         """The current edition's envelope, not yet verified."""
         return self._get_document(f"/v1/datasets/{dataset}/epochs/{epoch}/manifest")
+
+    def get_edition_manifest(self, dataset: str, epoch: str, edition: int) -> bytes:
+        """The envelope of one edition, not yet verified."""
+        return self._get_document(f"/v1/datasets/{dataset}/epochs/{epoch}/editions/{edition}/manifest")
 
     def evaluate(self, dataset: str, epoch: str, request: EvaluateRequest) -> Evaluated:
         """POST one batch. The same request may be sent any number of times and is charged once.
@@ -164,6 +185,19 @@ class ProvinceClient:
         answer = self._retrier.call(attempt)
         _refuse_other_key(answer, request)
         return Evaluated(decode_answer(answer, request), digest_batch(body, answer))
+
+    def post_record(self, dataset: str, epoch: str, envelope: bytes) -> bytes:
+        """Hand in an exchange record; returns what should be the same with the province's signature, unverified.
+
+        Raises RecordDisputed if the province charged something else.
+        """
+        path = f"/v1/datasets/{dataset}/epochs/{epoch}/records"
+
+        def attempt() -> bytes:
+            with self._exchange("POST", path, {"Content-Type": RECORD_TYPE}, envelope) as response:
+                return self._read_all(response, MAX_RECORD_BYTES)
+
+        return self._retrier.call(attempt)
 
     def fetch_rest(self, path: str, etag: str, target: Path, total_bytes: int) -> None:
         """Append to ``target`` what it lacks of a resource of ``total_bytes``, going on after every break.
@@ -240,8 +274,8 @@ class ProvinceClient:
             finally:
                 response.close()
         except httpx.TransportError as error:
-            if _is_certificate_error(error):
-                raise TlsUntrusted("the server's certificate does not verify") from None
+            if (refused := _certificate_error(error)) is not None:
+                raise refused from None
             raise TryLater(type(error).__name__) from None
 
     def _refusal(self, response: httpx.Response) -> Exception:
@@ -289,28 +323,28 @@ def _refuse_other_key(answer: bytes, request: EvaluateRequest) -> None:
 
 
 @cache  # reading the system's authorities takes 50 ms
-def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
+def _tls_context(ca_file: Path | None, client_cert: Path | None, client_key: Path | None) -> ssl.SSLContext:
+    """TLS 1.3 only. Raises InputError, TlsFilesInvalid."""
     try:
         context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
     except (OSError, ssl.SSLError):
         raise InputError("the CA file cannot be read", file=str(ca_file)) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_3
+    if client_cert is not None and client_key is not None:
+        load_certificate(context, client_cert, client_key)
     return context
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _is_certificate_error(error: BaseException | None) -> bool:
+def _certificate_error(error: BaseException | None) -> MingceError | None:
+    """What a broken connection was about, if it was about a certificate: theirs, or ours (a TLS alert)."""
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):
-            return True
+            return TlsUntrusted("the server's certificate does not verify")
+        reason = getattr(error, "reason", None)
+        if isinstance(error, ssl.SSLError) and reason and "ALERT" in reason and _ABOUT_OURS.search(reason):
+            return CertificateRefused("the server refused our client certificate", status=0, problem="tls_alert")
         error = error.__cause__ or error.__context__
-    return False
+    return None
 
 
 def _open_private(path: str, flags: int) -> int:

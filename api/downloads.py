@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from api.problems import RangeNotSatisfiable
-from psi.encoding import EditionInconsistent
+from psi.remembered import EditionInconsistent
 
 _RANGE = re.compile(r"bytes=(?:(\d{1,15})-(\d{0,15})|-(\d{1,15}))")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from api.limits import Limits
@@ -43,6 +43,15 @@ class EpochKeys:
         with self._lock:
             return self._keystore.list_epochs(dataset)
 
+    def let_go(self) -> None:
+        """Forget the keys of epochs that are no longer active, though nobody asks for them any more.
+
+        The key store is read anew for every request; this is for the keys in memory. Raises what reading
+        the store raises: then they go the next time.
+        """
+        for place in list(self._opened):
+            self.get_epoch(*place)
+
     def open_active(self, datasets: Iterable[str]) -> None:
         """Open what is served now, so that a missing passphrase shows at the start. Raises KeyUnwrapFailed."""
         for dataset in datasets:
@@ -68,20 +77,29 @@ class Evaluations:
         self._pool = ThreadPoolExecutor(limits.evaluation_threads, thread_name_prefix="evaluate")
         self._taken: set[tuple[str, str]] = set()
 
-    async def answer(self, party: Party, epoch: EpochRecord, body_sha256: bytes, request: EvaluateRequest) -> bytes:
+    @property
+    def full(self) -> bool:
+        """No place for another batch."""
+        return len(self._taken) >= self._limits.evaluations
+
+    async def answer(
+        self, party: Party, body_sha256: bytes, request: EvaluateRequest, admit: Callable[[], EpochRecord]
+    ) -> bytes:
         """The answer's bytes, once they are on record.
 
-        Raises InFlight, Busy; BadElement (nothing charged), NotGranted, BudgetExhausted, IdempotencyMismatch.
+        ``admit`` is called in the worker's thread, which saves a batch two changes of thread: it says
+        which epoch is asked, or raises. Raises InFlight, Busy; what ``admit`` raises; BadElement (nothing
+        charged), NotGranted, BudgetExhausted, IdempotencyMismatch.
         """
         place = (party.fingerprint, request.idempotency_key)
         if place in self._taken:
             raise InFlight("the same idempotency key is being worked on")
         held = sum(1 for holder, _ in self._taken if holder == party.fingerprint)
-        if len(self._taken) >= self._limits.evaluations or held >= self._limits.evaluations_per_party:
+        if self.full or held >= self._limits.evaluations_per_party:
             raise Busy("too many evaluations")
         self._taken.add(place)
         self._metrics.in_flight.inc()
-        work = self._pool.submit(self._work, party.fingerprint, epoch, body_sha256, request)
+        work = self._pool.submit(self._work, party.fingerprint, body_sha256, request, admit)
         # Given back when the work ends, even if nobody waits for it any more.
         loop = asyncio.get_running_loop()
         work.add_done_callback(lambda _: loop.call_soon_threadsafe(self._give_back, place))
@@ -95,10 +113,13 @@ class Evaluations:
         self._taken.discard(place)
         self._metrics.in_flight.dec()
 
-    def _work(self, party: str, epoch: EpochRecord, body_sha256: bytes, request: EvaluateRequest) -> bytes:
+    def _work(
+        self, party: str, body_sha256: bytes, request: EvaluateRequest, admit: Callable[[], EpochRecord]
+    ) -> bytes:
+        epoch = admit()
         oprf.validate_elements(request.elements)
         key = self._keys.open(epoch)
-        self._ledger.charge(
+        is_new = self._ledger.charge(
             party=party,
             dataset=epoch.dataset,
             epoch=epoch.epoch,
@@ -106,6 +127,7 @@ class Evaluations:
             body_sha256=body_sha256,
             n=request.n,
         )
+        self._metrics.charged.inc(request.n if is_new else 0)
         with self._metrics.evaluation_seconds.time():
             evaluated_elements, proof = oprf.blind_evaluate(oprf.MODE_VOPRF, key, request.elements)
         answer = encode_answer(request, evaluated_elements, proof)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import time
 from collections.abc import Iterator
@@ -110,7 +111,8 @@ def _refuse_unless(response: httpx.Response, expected: tuple[int, ...]) -> None:
     if response.status_code in (408, 429, 502, 503, 504):
         raise _Again(f"status {response.status_code}")
     try:
-        problem = str(json.loads(_read(response, 64 * 1024))["code"])[:64]
+        code = json.loads(_read(response, 64 * 1024))["code"]
+        problem = code if re.fullmatch(r"[a-z_]{1,64}", code) else "unknown"
     except (ValueError, KeyError, TypeError, RecursionError, PeerRefused):
         problem = "unknown"
     raise PeerRefused("the responder refused the request", status=response.status_code, problem=problem)

@@ -4,8 +4,9 @@ docs/reference/protocol.md section 3. It stands in front of the router, so a new
 protected by where it stands; :data:`OPEN_PATHS` are the only exceptions.
 
 The signature covers the body's digest, so it is checked before the body is read: nobody
-unknown makes the server keep a body. What a refused caller still sends is read to its end
-and dropped, within the same length and deadline, so that it can read its refusal.
+unknown makes the server keep a body, and a place is held only by who signed. What a refused caller
+still sends is read to its end and dropped, within the same length and deadline, so that it can read its
+refusal; when many are refused at once, the rest are answered and cut off.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import asyncio
 import base64
 import binascii
 import hashlib
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 
-from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.limits import Limits
@@ -48,43 +51,83 @@ class SignedRequest:
 
 
 class SignatureGate:
-    def __init__(self, app: ASGIApp, *, ledger: Ledger, clock: Clock, limits: Limits) -> None:
+    """``check_certificate`` raises unless the connection's certificate is the signer's; ``overloaded`` says of a
+    request whether its work has no place left, before anything is spent on it."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        ledger: Ledger,
+        clock: Clock,
+        limits: Limits,
+        check_certificate: Callable[[str, Scope], None],
+        overloaded: Callable[[Scope], bool],
+    ) -> None:
         self._app = app
         self._ledger = ledger
         self._clock = clock
         self._limits = limits
-        self._open = 0
+        self._check_certificate = check_certificate
+        self._overloaded = overloaded
+        self._threads = ThreadPoolExecutor(limits.authentication_threads, thread_name_prefix="authenticate")
+        self._authenticating = 0
+        self._refusing = 0
+        self._open: Counter[str] = Counter()  # of each party; a stranger never holds a place
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["path"] in OPEN_PATHS):
             await self._app(scope, receive, send)
             return
-        if self._open >= self._limits.open_requests:
-            raise Busy("too many open requests")
-        self._open += 1
-        try:
-            body, scope["state"]["signed"] = await self._admit(scope, receive)
-            await self._app(scope, _replay(body, receive), send)
-        finally:
-            self._open -= 1
-
-    async def _admit(self, scope: Scope, receive: Receive) -> tuple[bytes, SignedRequest]:
-        """The body and who sent it. Raises what refuses the request, Disconnected."""
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
         if any(int(value) > MAX_REQUEST_BYTES for name, value in headers if name == "content-length"):
             raise TooLarge("refused by its Content-Length")
         try:
-            party = await run_in_threadpool(self._authenticate, scope, headers)
+            if self._overloaded(scope):
+                raise Busy("too many evaluations")
+            party = await self._authenticate(scope, headers)
+            self._take_place(party)
         except MingceError:
-            await self._read_body(receive, keep=False)
+            await self._let_finish(receive)
             raise
-        body, digest = await self._read_body(receive, keep=True)
-        if dict(headers).get("content-digest") != (content_digest(digest) if body else None):
-            raise BadSignature("Content-Digest is not that of the body")
-        return body, SignedRequest(party, digest)
+        try:
+            body, digest = await self._read_body(receive, keep=True)
+            if dict(headers).get("content-digest") != (content_digest(digest) if body else None):
+                raise BadSignature("Content-Digest is not that of the body")
+            scope["state"]["signed"] = SignedRequest(party, digest)
+            await self._app(scope, _replay(body, receive), send)
+        finally:
+            self._open[party.fingerprint] -= 1
 
-    def _authenticate(self, scope: Scope, headers: list[tuple[str, str]]) -> Party:
-        """Who signed. Raises BadSignature, ClockSkew, Replayed; NotGranted for a suspended party."""
+    def _take_place(self, party: Party) -> None:
+        """Raises Busy."""
+        held = self._open[party.fingerprint]
+        if self._open.total() >= self._limits.open_requests or held >= self._limits.open_requests_per_party:
+            raise Busy("too many open requests")
+        self._open[party.fingerprint] = held + 1
+
+    async def _authenticate(self, scope: Scope, headers: list[tuple[str, str]]) -> Party:
+        """Who signed, found in another thread. Raises Busy, and what :meth:`_verify` raises."""
+        if self._authenticating >= self._limits.authentications:
+            raise Busy("too many signatures to check")
+        self._authenticating += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._verify, scope, headers)
+        finally:
+            self._authenticating -= 1
+
+    async def _let_finish(self, receive: Receive) -> None:
+        """Read what a refused caller still sends, so that it can read why; not of too many at once."""
+        if self._refusing >= self._limits.refused_bodies:
+            return
+        self._refusing += 1
+        try:
+            await self._read_body(receive, keep=False)
+        finally:
+            self._refusing -= 1
+
+    def _verify(self, scope: Scope, headers: list[tuple[str, str]]) -> Party:
+        """Who signed. Raises BadSignature, ClockSkew, BadCertificate, Replayed; NotGranted for a suspended party."""
         found: list[Party] = []
 
         def find_identity(fingerprint: str) -> PublicIdentity | None:
@@ -92,7 +135,7 @@ class SignatureGate:
             if party is None:
                 return None
             found.append(party)
-            return party.identity
+            return _identity(party.name, party.kind, party.verify_key)
 
         try:
             verified = verify_request(
@@ -108,6 +151,7 @@ class SignatureGate:
             scope["state"]["party"] = found[0]
             raise
         party = scope["state"]["party"] = found[0]
+        self._check_certificate(party.fingerprint, scope)
         expires_at = verified.created_at + timedelta(seconds=WINDOW_S)
         self._ledger.use_nonce(party.fingerprint, verified.nonce, expires_at=expires_at)
         if party.state != "active":
@@ -132,6 +176,9 @@ class SignatureGate:
         if size > MAX_REQUEST_BYTES:
             raise TooLarge("refused at the limit")
         return b"".join(parts), digest.digest()
+
+
+_identity = lru_cache(maxsize=1_024)(PublicIdentity)  # checking a public key costs as much as a signature
 
 
 async def linger(receive: Receive) -> None:

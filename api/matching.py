@@ -6,62 +6,57 @@ step, and what is asked twice is charged once. docs/reference/bank-store.md tell
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from api.client import Evaluated, ProvinceClient
-from api.wire import AnswerInvalid, EvaluateRequest
-from keys.files import fsync_file, fsync_folder
+from api.fetching import fetch_edition
+from api.progress import Observer, Progress
+from api.recording import hand_in_records, make_request, sign_records
+from api.retry import ProvinceUnavailable
+from api.wire import AnswerInvalid
 from keys.identity import PublicIdentity
-from matcher.bank.batches import PendingBatch
+from matcher.bank.batches import Batches, PendingBatch
 from matcher.bank.editions import KnownEdition
+from matcher.bank.hitrate import HitRate, history_of
 from matcher.bank.plan import batch_sizes, new_items
-from matcher.bank.runs import SEED_BYTES, Run, Warrant
+from matcher.bank.runs import SEED_BYTES, Run
 from matcher.bank.screening import screen
 from matcher.bank.store import BankStore
-from matcher.slices import check_slice_file, open_slice
+from matcher.bank.warrants import Warrant
 from matcher.tables import CustomerList
 from psi.columns import fixed
-from psi.edition import Manifest, SliceEntry, SliceInvalid
+from psi.edition import Manifest
 from psi.errors import BadElement, InputError, MingceError, VerificationError
 from psi.identifiers import ITEM_BYTES
-from psi.oprf import MODE_VOPRF, BlindedBatch
 
 IN_FLIGHT = 2
 RUN_ID_BYTES = 16
 
 
-class StorageFailed(MingceError):
-    """A slice cannot be written or read: the disk is full or failing. The last good edition stays."""
-
-    code = "storage_failed"
-
-
-@dataclass(frozen=True)
-class Progress:
-    """``done`` of ``total``, in the step's own unit: slices, elements or customers."""
-
-    step: str  # manifest, slices, plan, evaluate, look_up, completed
-    done: int
-    total: int
-
-
-Observer = Callable[[Progress], object]
-
-
 @dataclass(frozen=True)
 class MatchJob:
-    """What to match against what, and why. ``epoch`` None means the province's current one."""
+    """What to match against what, under which warrant. ``epoch`` None means the province's current one.
+
+    ``operator`` is who starts it; ``list_sha256`` is of the customer file, where there is one. An edition older
+    than ``max_age`` is refused; screening records are kept of the newest ``keep_runs`` runs, or of all.
+    """
 
     dataset: str
     divisions: tuple[str, ...]
     warrant: Warrant
     list_name: str
     epoch: str | None = None
+    operator: str = field(kw_only=True)
+    list_sha256: str | None = field(default=None, kw_only=True)
+    max_age: timedelta | None = field(default=None, kw_only=True)
+    keep_runs: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if not self.divisions:
@@ -79,44 +74,65 @@ def run_match(
 ) -> Run:
     """Match a customer list and store its screening records; returns the completed run.
 
-    ``observe`` is called in this thread. After any error or kill the call can simply be made again.
-    Raises Locked (another match is at work), InputError kinds, the errors of api.client, and
-    VerificationError kinds: those also leave an alarm in the store.
+    However it ends, what was sent stands in an exchange record. ``observe`` is called in this thread.
+    After any error or kill the call can simply be made again.
+    Raises Locked (another match is at work), WarrantNotInForce, WarrantExceeded, InputError kinds, the
+    errors of api.client, and VerificationError kinds: those also leave an alarm in the store. RecordDisputed
+    comes after the run was completed: its records are good, but the province charged something else.
     """
     with store.lock():
-        store.runs.abort_unfinished(job.warrant.operator)
-        match = _Match(job, customers, store, client, observe)
+        job.warrant.require_covers(job.dataset, job.divisions, store.now())
+        store.runs.abort_unfinished(job.operator)
+        sign_records(store, client)  # for what a killed run left
+        match = _Match(job, customers, store, client, province, observe)
         with match.alarming(None):
-            edition = match.refresh_edition(province)
+            edition = match.refresh_edition()
+        new = match.new_customers(edition.manifest)
         run = match.begin_run(edition)
         with match.alarming(run):
-            match.plan(run)
-            asked, charged = match.evaluate_pending(edition.manifest)
-            matched = match.look_up(run, edition.manifest)
+            match.plan(run, new)
+            asked, charged = match.evaluate_pending(run, edition.manifest)
+            hit_rate = HitRate(history_of(store.runs.list_all(), run.dataset, run.divisions), new)
+            matched = match.look_up(run, edition, hit_rate)
+            for alarm in hit_rate.find_low():
+                store.alarms.sound(alarm, run.run_id)
             store.runs.complete(run.run_id, run.operator, asked=asked, charged=charged, matched=matched)
+        if job.keep_runs is not None:
+            store.archive_old_runs(job.keep_runs, job.operator)
+        match.account()
         observe(Progress("completed", len(customers), len(customers)))
         return store.runs.get(run.run_id)
 
 
 def preview_match(
-    job: MatchJob, customers: CustomerList, *, store: BankStore, client: ProvinceClient, province: PublicIdentity
+    dataset: str,
+    customers: CustomerList,
+    *,
+    warrant: Warrant | None,
+    epoch: str | None = None,
+    max_age: timedelta | None = None,
+    store: BankStore,
+    client: ProvinceClient,
+    province: PublicIdentity,
 ) -> dict[str, object]:
     """What :func:`run_match` would do, without doing it: epoch, edition, customers, how many of them are new,
-    the elements that would be charged (padding and pending batches included), and what the budget has left.
+    the elements that would be charged (padding and pending batches included), what the budget has left, and
+    how many customers the warrant would then have been used for (None without a warrant).
 
     Raises like run_match, but leaves no alarm.
     """
-    epoch = job.epoch or client.get_current_epoch(job.dataset)
-    edition = store.editions.verify(client.get_manifest(job.dataset, epoch), province, job.dataset, epoch)
-    new = len(_new_items(customers, store, job.dataset, epoch))
-    pending = store.batches.list_pending(job.dataset, epoch)
+    epoch = epoch or client.get_current_epoch(dataset)
+    edition = store.editions.verify(client.get_manifest(dataset, epoch), province, dataset, epoch, max_age)
+    new = len(_new_items(customers, store, dataset, epoch))
+    pending = store.batches.list_pending(dataset, epoch)
     return {
         "epoch": epoch,
         "edition": edition.manifest.edition,
         "customers": len(customers),
         "new": new,
         "elements": sum(size.padded for size in batch_sizes(new)) + sum(batch.padded for batch in pending),
-        "remaining": client.get_budget(job.dataset, epoch)["remaining"],
+        "remaining": client.get_budget(dataset, epoch)["remaining"],
+        "under_warrant": None if warrant is None else _customers_under(warrant, store.batches, dataset, epoch, new),
     }
 
 
@@ -124,12 +140,19 @@ class _Match:
     """The steps of :func:`run_match`, in order."""
 
     def __init__(
-        self, job: MatchJob, customers: CustomerList, store: BankStore, client: ProvinceClient, observe: Observer
+        self,
+        job: MatchJob,
+        customers: CustomerList,
+        store: BankStore,
+        client: ProvinceClient,
+        province: PublicIdentity,
+        observe: Observer,
     ) -> None:
         self._job = job
         self._customers = customers
         self._store = store
         self._client = client
+        self._province = province
         self._observe = observe
 
     @contextmanager
@@ -142,27 +165,35 @@ class _Match:
                 self._store.runs.change_state(run.run_id, "ABORTED", run.operator, error.code)
             if isinstance(error, VerificationError):
                 self._store.alarms.sound(error, run.run_id if run else "")
+            with suppress(MingceError):  # the run's own error is the one to tell; the next run makes up for this
+                self.account(hand_in=not isinstance(error, ProvinceUnavailable))
             raise
 
-    def refresh_edition(self, province: PublicIdentity) -> KnownEdition:
-        """Fetch the current manifest and the slices it names; adopt the edition once all are sound."""
-        self._observe(Progress("manifest", 0, 1))
-        dataset = self._job.dataset
-        epoch = self._job.epoch or self._client.get_current_epoch(dataset)
-        envelope = self._client.get_manifest(dataset, epoch)
-        edition = self._store.editions.accept(envelope, province, dataset, epoch)
-        self._observe(Progress("manifest", 1, 1))
-        entries = self._entries(edition.manifest)
-        for number, entry in enumerate(entries):
-            self._observe(Progress("slices", number, len(entries)))
-            self._fetch_slice(edition.manifest, entry)
-        self._observe(Progress("slices", len(entries), len(entries)))
-        self._store.editions.adopt(edition, entries)
-        self._store.remove_unused_slices()
-        return edition
+    def account(self, *, hand_in: bool = True) -> None:
+        """Sign exchange records for all that was sent, and have them countersigned. Raises RecordDisputed."""
+        self._observe(Progress("record", 0, 1))
+        sign_records(self._store, self._client)
+        if hand_in:
+            hand_in_records(self._store, self._client, self._province)
+        self._observe(Progress("record", 1, 1))
+
+    def refresh_edition(self) -> KnownEdition:
+        """Fetch the current edition; adopt it once all that it needs here is sound."""
+        job = self._job
+        epoch = job.epoch or self._client.get_current_epoch(job.dataset)
+        return fetch_edition(
+            self._store,
+            self._client,
+            self._province,
+            job.dataset,
+            epoch,
+            job.divisions,
+            max_age=job.max_age,
+            observe=self._observe,
+        )
 
     def begin_run(self, edition: KnownEdition) -> Run:
-        """Record the run. Two persons will have to authorise it; until then the operator does."""
+        """Record the run. Two persons authorised it when they signed its warrant."""
         job, runs = self._job, self._store.runs
         run = runs.propose(
             self._store.random_bytes(RUN_ID_BYTES).hex(),
@@ -170,20 +201,31 @@ class _Match:
             edition,
             job.divisions,
             job.warrant,
+            operator=job.operator,
             list_name=job.list_name,
             customers=len(self._customers),
+            list_sha256=job.list_sha256,
         )
-        runs.change_state(run.run_id, "AUTHORISED", job.warrant.operator)
-        runs.change_state(run.run_id, "RUNNING", job.warrant.operator)
+        runs.change_state(run.run_id, "AUTHORISED", job.operator, job.warrant.sha256)
+        runs.change_state(run.run_id, "RUNNING", job.operator)
         return run
 
-    def plan(self, run: Run) -> None:
-        """Store batches for the customers that no batch of this epoch holds yet."""
+    def new_customers(self, manifest: Manifest) -> pa.FixedSizeBinaryArray:
+        """The items that no batch of this epoch holds yet. Raises WarrantExceeded if they are too many to ask."""
+        job, batches = self._job, self._store.batches
         self._observe(Progress("plan", 0, len(self._customers)))
-        new = _new_items(self._customers, self._store, run.dataset, run.epoch)
-        self._store.batches.add(run, new, batch_sizes(len(new)))
+        new = _new_items(self._customers, self._store, manifest.dataset, manifest.epoch)
+        job.warrant.require_customers(
+            _customers_under(job.warrant, batches, manifest.dataset, manifest.epoch, len(new))
+        )
+        return new
 
-    def evaluate_pending(self, manifest: Manifest) -> tuple[int, int]:
+    def plan(self, run: Run, new: pa.FixedSizeBinaryArray) -> None:
+        """Store batches for the new customers."""
+        places = pc.index_in(new, value_set=fixed(self._customers.items, ITEM_BYTES))
+        self._store.batches.add(run, new, self._customers.rows.take(places), batch_sizes(len(new)))
+
+    def evaluate_pending(self, run: Run, manifest: Manifest) -> tuple[int, int]:
         """Bring home every pending batch of the epoch; returns (items, elements with padding).
 
         The first error ends it, but answers that were under way are still stored.
@@ -198,6 +240,7 @@ class _Match:
             try:
                 while True:
                     while failure is None and len(under_way) < IN_FLIGHT and (batch := next(queue, None)):
+                        self._store.batches.mark_sent(batch, run.run_id)
                         under_way[self._submit(pool, batch, manifest)] = batch
                     if not under_way:
                         break
@@ -219,56 +262,18 @@ class _Match:
             raise failure
         return asked, charged
 
-    def look_up(self, run: Run, manifest: Manifest) -> int:
+    def look_up(self, run: Run, edition: KnownEdition, hit_rate: HitRate) -> int:
         """Find every customer in the slices, open the labels, store the records; returns how many matched."""
-        total, done, matched = len(self._customers), 0, 0
+        manifest, total, done, matched = edition.manifest, len(self._customers), 0, 0
         self._observe(Progress("look_up", 0, total))
         answers = self._store.batches.load_answers(manifest.dataset, manifest.epoch)
-        slices = [
-            open_slice(self._store.slice_path(entry), entry, manifest.label.width) for entry in self._entries(manifest)
-        ]
-        for block, records in enumerate(screen(self._customers, answers, slices, manifest)):
+        divisions = self._store.open_divisions(edition, self._job.divisions)
+        for block, records in enumerate(screen(self._customers, answers, divisions, manifest)):
             matched += self._store.screenings.add_block(run.run_id, block, records)
+            hit_rate.look(records)
             done += records.num_rows
             self._observe(Progress("look_up", done, total))
         return matched
-
-    def _entries(self, manifest: Manifest) -> list[SliceEntry]:
-        return [manifest.get_slice(division) for division in self._job.divisions]
-
-    def _fetch_slice(self, manifest: Manifest, entry: SliceEntry) -> None:
-        """Have the slice's file, whole and checked. What a break left of it is gone on with. Raises StorageFailed."""
-        try:
-            self._fetch_slice_file(manifest, entry)
-        except OSError as error:
-            raise StorageFailed(f"a slice cannot be stored: {error.strerror}", division=entry.division) from error
-
-    def _fetch_slice_file(self, manifest: Manifest, entry: SliceEntry) -> None:
-        target = self._store.slice_path(entry)
-        if target.exists():
-            try:
-                check_slice_file(target, entry)
-                return
-            except SliceInvalid:
-                target.unlink()  # damaged on our own disk: fetched anew
-        part = target.with_name(f"{target.name}.part")
-        path = (
-            f"/v1/datasets/{manifest.dataset}/epochs/{manifest.epoch}/editions/{manifest.edition}"
-            f"/slices/{entry.division}"
-        )
-        resumed = part.exists()
-        try:
-            self._client.fetch_rest(path, entry.sha256, part, entry.bytes)
-            check_slice_file(part, entry)
-        except (AnswerInvalid, SliceInvalid):
-            part.unlink(missing_ok=True)
-            if not resumed:
-                raise
-            self._fetch_slice_file(manifest, entry)  # the beginning may be what a crash spoiled: once more from zero
-            return
-        fsync_file(part)
-        part.rename(target)
-        fsync_folder(target.parent)
 
     def _submit(
         self, pool: ThreadPoolExecutor, batch: PendingBatch, manifest: Manifest
@@ -285,16 +290,17 @@ def _new_items(customers: CustomerList, store: BankStore, dataset: str, epoch: s
     return new_items(distinct, store.batches.load_items(dataset, epoch))
 
 
+def _customers_under(warrant: Warrant, batches: Batches, dataset: str, epoch: str, new: int) -> int:
+    """How many customers all runs under the warrant will have asked about, with what earlier warrants left over."""
+    left_over = [batch for batch in batches.list_pending(dataset, epoch) if batch.warrant_sha256 != warrant.sha256]
+    return batches.count_customers(warrant.sha256) + sum(batch.n for batch in left_over) + new
+
+
 def _ask(
     client: ProvinceClient, manifest: Manifest, batch: PendingBatch, items: bytes, seed: bytes
 ) -> tuple[bytes, Evaluated]:
-    """Blind, send, verify, unblind: n*64 bytes of PRF outputs, and the exchange's digests.
-
-    The blinds come from (seed, request id), so that the same batch is the same bytes every time.
-    """
-    request_id = bytes.fromhex(batch.request_id)
-    blinded = BlindedBatch(MODE_VOPRF, items, ITEM_BYTES, seed=seed, context=request_id, pad_to=batch.padded)
-    request = EvaluateRequest(bytes.fromhex(manifest.fingerprint), request_id, blinded.blinded_elements)
+    """Blind, send, verify, unblind: n*64 bytes of PRF outputs, and the exchange's digests."""
+    blinded, request = make_request(batch, items, seed, manifest.fingerprint)
     evaluated = client.evaluate(manifest.dataset, manifest.epoch, request)
     answer = evaluated.answer
     try:

@@ -14,6 +14,10 @@ class Metrics:
         self.requests = Counter("mingce_requests", "Requests answered", ("route", "status"), registry=self.registry)
         self.problems = Counter("mingce_problems", "Problem documents sent, by code", ("code",), registry=self.registry)
         self.elements = Counter("mingce_elements_evaluated", "Blinded elements evaluated", registry=self.registry)
+        self.charged = Counter("mingce_elements_charged", "Elements charged to budgets", registry=self.registry)
+        self.alarms_waiting = Gauge(
+            "mingce_alarms_waiting", "Alarms that nobody has acknowledged", registry=self.registry
+        )
         self.evaluation_seconds = Histogram(
             "mingce_evaluation_seconds",
             "Time to evaluate one batch with its proof",

@@ -46,7 +46,7 @@ class IdempotencyKeyMissing(InputError):
 
 
 class KeyEpoch(InputError):
-    """The key the caller expects is not served; params ``current_epoch`` and its ``fingerprint`` say which is."""
+    """The epoch or key asked for is not served; the params say which epoch, key and manifest are."""
 
     code = "key_epoch"
 
@@ -80,20 +80,25 @@ class Kind:
     refusal: bool = True
 
 
+_CURRENT = ("current_epoch", "fingerprint", "edition", "manifest_sha256")
+
 KINDS: Mapping[str, Kind] = {
     "bad_body": Kind(400, "The request cannot be read"),
     "bad_element": Kind(400, "An element is not a valid group element", ("index",)),
     "suite_mismatch": Kind(400, "This suite or mode is not served"),
     "idempotency_key_missing": Kind(400, "The Idempotency-Key header is missing"),
+    "record_invalid": Kind(400, "The exchange record cannot be read, or is not the caller's"),
     "bad_signature": Kind(401, "The request is not signed as it must be"),
     "clock_skew": Kind(401, "The request's time is too far from the server's", ("seconds",)),
+    "bad_certificate": Kind(401, "The connection's client certificate is not the signer's"),
     "replayed": Kind(401, "The request was sent before"),
     "not_granted": Kind(403, "The caller may not do this"),
-    "budget_exhausted": Kind(403, "The budget does not hold so many elements"),
+    "budget_exhausted": Kind(403, "The budget does not hold so many elements", ("remaining", "next_at")),
     "not_found": Kind(404, "There is no such thing"),
     "method_not_allowed": Kind(405, "The method is not allowed here"),
     "body_timeout": Kind(408, "The body did not arrive in time", refusal=False),
-    "key_epoch": Kind(409, "The expected key is not served", ("current_epoch", "fingerprint")),
+    "key_epoch": Kind(409, "The expected key is not served", _CURRENT),
+    "record_mismatch": Kind(409, "The exchange record is not what was charged", ("part", "index")),
     "in_flight": Kind(409, "The same request is being worked on", retry_after_s=1, refusal=False),
     "too_large": Kind(413, "The request is too large"),
     "unsupported_media_type": Kind(415, "The body has another type or encoding"),

@@ -6,14 +6,14 @@ SignatureGate (who sent it, whole and in time), and the routes in api/routes.py.
 
 from __future__ import annotations
 
-import socket
+import asyncio
+import gc
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.concurrency import run_in_threadpool
@@ -21,21 +21,21 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from api.boundary import ProblemBoundary, Refusals
+from api.certificates import CertificateCheck, certificate_of_connection, certificate_of_proxy
+from api.connections import GuardedServer
 from api.evaluations import EpochKeys, Evaluations
 from api.gate import SignatureGate
 from api.limits import Limits
+from api.listening import Listening
 from api.logs import configure_logging
 from api.metrics import Metrics
-from api.routes import Services, open_router, router
-from api.slowheads import protocol_with_deadline
+from api.routes import Services, evaluate_route, open_router, router
 from keys.clock import Clock
+from keys.database import require_sound_disk
 from keys.keystore import KeyStore
 from matcher.province.editions import EditionFolders
 from matcher.province.ledger import Ledger
-
-KEEP_ALIVE_S = 5
-SHUTDOWN_S = 30
-BACKLOG = 1_024
+from psi.errors import MingceError
 
 
 def create_province_app(
@@ -45,30 +45,46 @@ def create_province_app(
     clock: Clock,
     *,
     limits: Limits | None = None,
+    listening: Listening | None = None,
     new_request_id: Callable[[], str] = lambda: uuid4().hex,
 ) -> FastAPI:
     """The application; ``home`` holds the editions. Keys of active epochs are opened here, not at the first request.
 
     Raises IdentityMissing, and what opening a key raises: a province that cannot answer does not start.
     """
-    limits, metrics, keys = limits or Limits(), Metrics(), EpochKeys(keystore)
+    limits, listening = limits or Limits(), listening or Listening()
+    metrics, keys = Metrics(), EpochKeys(keystore)
     keys.open_active(dataset.name for dataset in ledger.list_datasets())
     evaluations = Evaluations(ledger, keys, metrics, limits)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        letting_go = asyncio.create_task(_let_go(keys, limits.key_check_s))
         yield
+        letting_go.cancel()
         await run_in_threadpool(evaluations.close)
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=lifespan)
     folders = EditionFolders(home, keystore.get_public_identity())
-    app.state.services = Services(ledger, keys, evaluations, folders, metrics, clock)
+    app.state.services = Services(ledger, keys, evaluations, folders, metrics, clock, keystore.get_identity())
+    app.router.routes.append(evaluate_route)
     app.include_router(open_router)
     app.include_router(router)
     for kind in (HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _pass_on)
     # The last one added stands outermost.
-    app.add_middleware(SignatureGate, ledger=ledger, clock=clock, limits=limits)
+    app.add_middleware(
+        SignatureGate,
+        ledger=ledger,
+        clock=clock,
+        limits=limits,
+        check_certificate=CertificateCheck(
+            ledger.certificates,
+            certificate_of_proxy if listening.behind_proxy else certificate_of_connection,
+            required=listening.require_client_certificate,
+        ),
+        overloaded=lambda scope: evaluations.full and scope["path"].endswith("/evaluate"),
+    )
     app.add_middleware(
         ProblemBoundary,
         refusals=Refusals(ledger, clock, unknown_per_minute=limits.unknown_refusals_per_minute),
@@ -78,53 +94,42 @@ def create_province_app(
     return app
 
 
-def make_server(app: FastAPI, *, head_deadline_s: float = Limits.head_deadline_s) -> uvicorn.Server:
-    """A server that says nothing about itself and keeps no log of what was sent."""
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            http=protocol_with_deadline(head_deadline_s),
-            ws="none",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=SHUTDOWN_S,
-        )
-    )
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; ``port`` 0 picks a free one."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
-    # Inherited by every connection: head and body of an answer are two writes, and 40 ms lie between them otherwise.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
-
-
 def serve_province(
     home: Path,
     keystore: KeyStore,
     ledger: Ledger,
     clock: Clock,
     *,
-    host: str,
-    port: int,
-    workers: int = 2,
-    on_listening: Callable[[int], None] = lambda port: None,
+    listening: Listening | None = None,
+    limits: Limits | None = None,
+    on_listening: Callable[[str], None] = lambda address: None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM, then let running requests finish; log to standard error.
+    """Serve until SIGINT or SIGTERM, then let running requests finish, within SHUTDOWN_S; log to standard error.
 
-    ``workers`` is how many batches are worked on at once. ``port`` 0 picks a free one;
-    ``on_listening`` hears the port once connections are taken.
+    ``on_listening`` hears the address once connections are taken. Another process may serve the same home
+    at another address: what must be exact is decided in the database.
+    Raises AddressInUse, TlsFilesInvalid, and what create_province_app raises; DatabaseUnavailable when it ended
+    because the disk failed: the service manager starts it anew.
     """
     configure_logging(sys.stderr)
-    app = create_province_app(home, keystore, ledger, clock, limits=Limits(evaluation_threads=workers))
-    with listen(host, port) as listener:
-        on_listening(listener.getsockname()[1])
-        make_server(app).run(sockets=[listener])
+    listening, limits = listening or Listening(), limits or Limits()
+    app = create_province_app(home, keystore, ledger, clock, limits=limits, listening=listening)
+    required = listening.require_client_certificate
+    tls = None if listening.tls is None else listening.tls.context(require_client_certificate=required)
+    with listening.open() as listener:
+        port = 0 if listening.unix_socket is not None else listener.getsockname()[1]
+        on_listening(listening.address(port))
+        gc.freeze()  # what is there now stays: the collector need not look at it with every request
+        GuardedServer(app, limits, tls).run(sockets=[listener])
+    require_sound_disk()
+
+
+async def _let_go(keys: EpochKeys, every_s: float) -> None:
+    """What another process expired or destroyed leaves this one's memory too."""
+    while True:
+        await asyncio.sleep(every_s)
+        with suppress(MingceError):  # a store that fails now is asked again, and fails the requests by itself
+            await run_in_threadpool(keys.let_go)
 
 
 async def _pass_on(_: Request, error: Exception) -> Response:

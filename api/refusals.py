@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from api.retry import TryLater
-from psi.errors import MingceError
+from keys.clock import BEIJING, parse_time
+from psi.errors import MingceError, VerificationError
 
+_CODE = re.compile(r"[a-z][a-z_]{0,63}")  # no digits: what is shown and logged can carry no ID number
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 RETRYABLE_STATUS = {408, 429, 502, 503, 504}
 RETRYABLE_PROBLEM = {
     "in_flight",  # the same request is still being worked on
@@ -29,6 +33,12 @@ class SignatureRefused(ProvinceRefused):
     code = "signature_refused"
 
 
+class CertificateRefused(ProvinceRefused):
+    """The province wants a client certificate that is bound to this bank, and did not get one."""
+
+    code = "certificate_refused"
+
+
 class ClockRefused(ProvinceRefused):
     """This machine's clock is more than five minutes from the province's."""
 
@@ -42,9 +52,21 @@ class AccessRefused(ProvinceRefused):
 
 
 class BudgetExhausted(ProvinceRefused):
-    """The bank's budget of elements in this epoch does not cover the batch; it was not charged."""
+    """The bank's budget of elements in this epoch does not cover the batch, today or later; it was not charged.
+
+    Params: remaining, what can be asked now.
+    """
 
     code = "budget_exhausted"
+
+
+class BudgetWaits(BudgetExhausted):
+    """Today's allowance does not cover the batch, the next day's will; it was not charged.
+
+    Params: remaining, next_at.
+    """
+
+    code = "budget_waits"
 
 
 class EpochRefused(ProvinceRefused):
@@ -53,13 +75,21 @@ class EpochRefused(ProvinceRefused):
     code = "epoch_refused"
 
 
+class RecordDisputed(ProvinceRefused, VerificationError):
+    """The province charged something else than our exchange record says. Params: part, index of the batch."""
+
+    code = "record_disputed"
+
+
 _REFUSALS: Mapping[str, type[ProvinceRefused]] = {
     "bad_signature": SignatureRefused,
+    "bad_certificate": CertificateRefused,
     "clock_skew": ClockRefused,
     "not_granted": AccessRefused,
     "not_found": AccessRefused,
     "budget_exhausted": BudgetExhausted,
     "key_epoch": EpochRefused,
+    "record_mismatch": RecordDisputed,
 }
 
 
@@ -72,15 +102,37 @@ def refusal(status: int, content: bytes, retry_after_s: float | None) -> Excepti
         document = json.loads(content)
     except (ValueError, RecursionError):
         document = None
-    problem, fingerprint = _text(document, "code") or "unknown", _text(document, "fingerprint")
+    problem, fingerprint = _text(document, "code", _CODE) or "unknown", _text(document, "fingerprint", _FINGERPRINT)
     if status in RETRYABLE_STATUS or problem in RETRYABLE_PROBLEM:
         return TryLater(problem, retry_after_s)
-    params = {"fingerprint": fingerprint} if fingerprint else {}
+    params: dict[str, Any] = {"fingerprint": fingerprint} if fingerprint else {}
     kind = _REFUSALS.get(problem, ProvinceRefused)
+    if kind is BudgetExhausted:
+        params |= _what_is_left(document)
+        kind = BudgetWaits if "next_at" in params else BudgetExhausted
+    if kind is RecordDisputed:
+        params |= _where_it_differs(document)
     return kind("the province refused the request", status=status, problem=problem, **params)
 
 
-def _text(document: Any, member: str) -> str | None:
-    """A short string of a stranger's JSON document, fit to be shown."""
+def _what_is_left(document: Any) -> dict[str, Any]:
+    """``remaining``, and ``next_at`` in the province's time of day, as far as the document tells them."""
+    found: dict[str, Any] = {}
+    remaining = document.get("remaining")
+    if type(remaining) is int and 0 <= remaining <= 2**32:
+        found["remaining"] = remaining
+    with suppress(KeyError, TypeError, ValueError, OverflowError):
+        found["next_at"] = f"{parse_time(document['next_at']).astimezone(BEIJING):%Y-%m-%d %H:%M}"
+    return found
+
+
+def _where_it_differs(document: Any) -> dict[str, Any]:
+    index = document.get("index")
+    found = {"index": index} if type(index) is int and 0 <= index < 2**16 else {}
+    return {**found, "part": _text(document, "part", _CODE) or "unknown"}
+
+
+def _text(document: Any, member: str, pattern: re.Pattern[str]) -> str | None:
+    """A string of a stranger's JSON document, if it has the form that is fit to be shown."""
     value = document.get(member) if isinstance(document, dict) else None
-    return value if isinstance(value, str) and re.fullmatch(r"[a-z0-9_]{1,64}", value) else None
+    return value if isinstance(value, str) and pattern.fullmatch(value) else None

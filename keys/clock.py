@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Protocol
+
+BEIJING = timezone(timedelta(hours=8), "Asia/Shanghai")  # without summer time since 1991
 
 
 class Clock(Protocol):
@@ -41,6 +44,7 @@ def format_time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+@lru_cache(maxsize=1_024)  # an endpoint reads the same few times of its epochs with every request
 def parse_time(text: str) -> datetime:
     """The inverse of :func:`format_time`. Raises ValueError on any other form."""
     moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)

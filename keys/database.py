@@ -6,13 +6,15 @@ sqlite-utils runs on pysqlite3's own SQLite: the system's may be one of the vers
 
 from __future__ import annotations
 
+import ctypes
 import os
 import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from weakref import WeakKeyDictionary
+from typing import Literal
+from weakref import WeakKeyDictionary, WeakSet
 
 import pysqlite3
 from sqlite_utils import Database, Migrations
@@ -102,6 +104,8 @@ def reading(database: Database) -> Iterator[Database]:
     if not turn.acquire(timeout=BUSY_TIMEOUT_S):
         raise DatabaseBusy("another thread is at work")
     try:
+        if database in _given_up:
+            require_sound_disk()
         with _typed_errors():
             yield database
     finally:
@@ -120,13 +124,50 @@ def write_transaction(database: Database) -> Iterator[Database]:
         try:
             yield database
             database.conn.execute("COMMIT")
-        except BaseException:
-            if database.conn.in_transaction:
-                database.conn.execute("ROLLBACK")
+        except BaseException as error:
+            try:
+                if database.conn.in_transaction:
+                    database.conn.execute("ROLLBACK")
+            finally:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF == pysqlite3.SQLITE_IOERR:
+                    _give_up(database)
             raise
 
 
+def require_sound_disk() -> None:
+    """Raise DatabaseUnavailable if an I/O error spoiled a database of this process, which then has to end."""
+    if _given_up:
+        raise DatabaseUnavailable("the disk failed; this process has to be started anew")
+
+
+def _give_up(database: Database) -> None:
+    """After an I/O error, such as a failed flush, nobody knows what is on disk: this process is done with the file.
+
+    Closing the connection would fold the log into the file and flush both, so it is kept open until the process
+    ends, by a reference that is never given back; ``close`` closes a stand-in. The next process recovers from the file.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(database.conn))
+    database.conn = pysqlite3.connect(":memory:")
+    _given_up.add(database)
+
+
+def erase_traces(database: Database) -> bool:
+    """Leave nothing in the file or its log of what was deleted or overwritten: VACUUM, then an empty log.
+
+    False if a reader or writer in another process kept the log in use; call it again later.
+    """
+    with reading(database):
+        try:
+            with _typed_errors():
+                database.conn.execute("VACUUM")
+                (busy, *_) = database.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except DatabaseBusy:
+            return False
+    return not busy
+
+
 _turns: WeakKeyDictionary[Database, threading.RLock] = WeakKeyDictionary()
+_given_up: WeakSet[Database] = WeakSet()
 
 
 def _create(path: Path, migrations: Migrations) -> None:
@@ -134,21 +175,27 @@ def _create(path: Path, migrations: Migrations) -> None:
     if path.with_name(f"{path.name}-wal").exists():
         raise DatabaseDamaged("a write-ahead log without its database", file=path.name)
     building = path.with_name(f"{BUILDING}{path.name}-{secrets.token_hex(4)}")
-    os.close(os.open(building, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
     try:
-        database = _connect(building)
-        with _typed_errors(path.name):
-            migrations.apply(database)
-        database.close()  # the last connection folds the write-ahead log into the file
+        os.close(os.open(building, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
+        database = _connect(building, synchronous="OFF")  # flushed once, when it is finished
+        try:
+            with _typed_errors(path.name):
+                migrations.apply(database)
+                database.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # close would do it too, but tells no error
+        finally:
+            database.close()
         fsync_file(building)
         with suppress(FileExistsError):  # another process was first; its database is as good
             os.link(building, path)
+        fsync_folder(path.parent)
+    except OSError as error:
+        raise DatabaseUnavailable(str(error.strerror), file=path.name) from error
     finally:
-        building.unlink()
-    fsync_folder(path.parent)
+        for part in path.parent.glob(f"{building.name}*"):
+            part.unlink(missing_ok=True)
 
 
-def _connect(path: Path) -> Database:
+def _connect(path: Path, synchronous: Literal["FULL", "OFF"] = "FULL") -> Database:
     """A handle on an existing file; nothing is created if it has just gone."""
     with _typed_errors(path.name):
         connection = pysqlite3.connect(
@@ -159,9 +206,13 @@ def _connect(path: Path) -> Database:
             check_same_thread=False,
         )
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA synchronous = {synchronous}")
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            if mode != "wal":  # SQLite tells no error here
+                raise DatabaseUnavailable("the write-ahead log cannot be used", file=path.name)
             connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA secure_delete = ON")  # what is overwritten or deleted is zeroed in the file
+            connection.execute("PRAGMA temp_store = MEMORY")  # so that VACUUM copies nothing outside the home
             connection.execute("PRAGMA trusted_schema = OFF")
         except BaseException:
             connection.close()

@@ -1,7 +1,9 @@
 """Request signatures: RFC 9421 with Ed25519, narrowed to docs/reference/protocol.md section 3.
 
-The library builds and checks the signature base; this module fixes the one shape that is
-allowed (components, parameters, label) and binds the body by its RFC 9530 Content-Digest,
+The library signs. Of all that it could verify this profile allows one shape (components,
+parameters, label, canonical form), and for that the signature base is six lines that this
+module writes itself: a server spends a fifth of the time on them, and the tests hold every
+fault against the library's signatures. The body is bound by its RFC 9530 Content-Digest,
 which the server can hash while the body streams in. Nonces are checked for form here and
 for replay by whoever keeps the table of nonces seen.
 """
@@ -19,15 +21,10 @@ from datetime import UTC, datetime
 from typing import NoReturn, cast
 
 import http_sf
-from http_message_signatures import (
-    HTTPMessageSigner,
-    HTTPMessageVerifier,
-    HTTPSignatureAlgorithm,
-    HTTPSignatureKeyResolver,
-)
+from http_message_signatures import HTTPMessageSigner, HTTPSignatureAlgorithm
 from http_message_signatures.exceptions import HTTPMessageSignaturesException
 
-from keys.identity import Identity, PublicIdentity
+from keys.identity import Identity, PublicIdentity, SignatureInvalid
 from psi.errors import InputError, VerificationError
 
 LABEL = "mingce"
@@ -40,7 +37,8 @@ _PARAMETERS = frozenset({"created", "keyid", "alg", "nonce", "tag"})
 _NONCE = re.compile(r"[A-Za-z0-9_-]{22,128}")
 _KEYID = re.compile(r"[0-9a-f]{64}")
 _EMPTY_BODY = hashlib.sha256(b"").digest()
-_NO_AUTHORITY = "https://authority-is-not-signed.invalid"
+_LINE = re.compile(r"[ -~]*")
+_SIGNATURE = re.compile(rf"{LABEL}=:([A-Za-z0-9+/]{{86}}==):")
 
 
 class BadSignature(VerificationError):
@@ -132,10 +130,15 @@ def verify_request(
     fields = _single_fields(headers)
     claim = _parse_claim(fields, _components(body_digest is not None, "idempotency-key" in fields))
     _check_digest(fields.get("content-digest"), body_digest)
+    base = _signature_base(method, path, query, fields, claim)
+    signature = _signature(fields["signature"])
     identity = find_identity(claim.keyid)
     if identity is None or identity.fingerprint != claim.keyid:
         raise BadSignature("unknown key")
-    _check_signature(_Request(method, _signed_url(path, query), fields), identity)
+    try:
+        identity.verify(base, signature)
+    except SignatureInvalid:
+        raise BadSignature("the signature does not verify") from None
     skew_s = now.timestamp() - claim.created
     if abs(skew_s) > window_s:
         raise ClockSkew("the request's time is outside the window", seconds=round(skew_s))
@@ -153,6 +156,10 @@ class _Request:
 
 @dataclass(frozen=True)
 class _Claim:
+    """``parameters`` is what the line ``@signature-params`` of the signature base says."""
+
+    components: list[str]
+    parameters: str
     created: int
     keyid: str
     nonce: str
@@ -197,7 +204,17 @@ def _parse_claim(fields: dict[str, str], components: list[str]) -> _Claim:
         raise BadSignature("keyid is not a fingerprint")
     if type(nonce) is not str or not _NONCE.fullmatch(nonce):
         raise BadSignature("nonce is not 22 to 128 URL-safe base64 characters")
-    return _Claim(created, keyid, nonce)
+    canonical = f"({' '.join(map(_quoted, components))})" + "".join(
+        f";{name}={value if type(value) is int else _quoted(value)}" for name, value in parameters.items()
+    )
+    if fields["signature-input"] != f"{LABEL}={canonical}":
+        raise BadSignature("Signature-Input is not in its canonical form")
+    return _Claim(components, canonical, created, keyid, nonce)
+
+
+def _quoted(value: object) -> str:
+    """A string of RFC 9651; none of ours holds a character that needs escaping."""
+    return f'"{value}"'
 
 
 def _signature_input(fields: dict[str, str]) -> tuple[object, dict[str, object]]:
@@ -230,45 +247,34 @@ def _check_digest(field: str | None, body_digest: bytes | None) -> None:
         raise BadSignature("Content-Digest is not that of the body")
 
 
-def _signed_url(path: str, query: str) -> str:
-    """An absolute URL with this path and query, for the library to take them from.
+def _signature_base(method: str, path: str, query: str, fields: dict[str, str], claim: _Claim) -> bytes:
+    """RFC 9421 section 2.5 for the components of protocol.md section 3.
 
     A raw path holds no ``?`` or ``#``; one that does was decoded on the way, and
     ``/a%3Fb`` would pass for ``/a?b``.
     """
     if not path.startswith("/") or "?" in path or "#" in path + query:
         raise BadSignature("path and query are not those of a request target")
-    return f"{_NO_AUTHORITY}{path}" + (f"?{query}" if query else "")
-
-
-def _check_signature(request: _Request, identity: PublicIdentity) -> None:
-    verifier = _Verifier(signature_algorithm=_Ed25519, key_resolver=_OneKey(identity))
+    values = {"@method": method, "@path": path, "@query": f"?{query}", **fields}
     try:
-        verifier.verify(request, max_age=None)
-    except HTTPMessageSignaturesException:
-        raise BadSignature("the signature does not verify") from None
+        lines = [f'"{name}": {values[name]}' for name in claim.components]
+    except KeyError:
+        raise BadSignature("a covered field is missing") from None
+    if not all(_LINE.fullmatch(line) for line in lines):
+        raise BadSignature("a covered component is not printable ASCII")
+    return "\n".join([*lines, f'"@signature-params": {claim.parameters}']).encode("ascii")
+
+
+def _signature(field: str) -> bytes:
+    """The 64 bytes of ``mingce=:…:``, in the one spelling that base64 has for them."""
+    found = _SIGNATURE.fullmatch(field)
+    signature = base64.b64decode(found[1]) if found else b""
+    if not found or base64.b64encode(signature).decode() != found[1]:
+        raise BadSignature("Signature is malformed")
+    return signature
 
 
 class _Ed25519(HTTPSignatureAlgorithm):
-    """The library's seam for algorithms, filled by :meth:`PublicIdentity.verify`."""
+    """Only its name: the signature is made by :meth:`Identity.sign`."""
 
     algorithm_id = ALGORITHM
-
-    def __init__(self, public_key: PublicIdentity) -> None:
-        self.identity = public_key
-
-    def verify(self, signature: bytes, message: bytes) -> None:
-        self.identity.verify(message, signature)
-
-
-class _OneKey(HTTPSignatureKeyResolver):
-    def __init__(self, identity: PublicIdentity) -> None:
-        self.identity = identity
-
-    def resolve_public_key(self, key_id: str) -> PublicIdentity:
-        return self.identity
-
-
-class _Verifier(HTTPMessageVerifier):
-    def validate_created_and_expires(self, sig_input: object, max_age: object = None) -> None:
-        """Left to :func:`verify_request`: the library reads the machine's clock, ours is a parameter."""

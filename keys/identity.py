@@ -1,4 +1,4 @@
-"""Who signs: one Ed25519 key pair for each province, bank, bureau and department.
+"""Who signs: one Ed25519 key pair for each province, bank, bureau and department, and for each of their operators.
 
 The same key signs requests (keys.httpsig) and documents (keys.envelope); the two can
 never be taken for one another, because the signed bytes start differently (``"@method"``
@@ -25,7 +25,7 @@ from nacl.signing import SigningKey, VerifyKey
 from keys.strictjson import JsonInvalid, parse_object, require_text
 from psi.errors import InputError, VerificationError
 
-IdentityKind = Literal["province", "bank", "bureau", "department"]
+IdentityKind = Literal["province", "bank", "bureau", "department", "operator"]
 
 IDENTITY_FORMAT = "mingce-identity/1"
 KEY_BYTES = 32

@@ -9,12 +9,15 @@ instead of opening it again for each use.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from keys.clock import Clock, format_time, parse_time
-from keys.database import open_database, write_transaction
+from keys.database import erase_traces, open_database, write_transaction
+from keys.destruction import Destruction, open_destruction, sign_destruction
 from keys.epochs import (
     NEXT_STATE,
     SECRET_BYTES,
@@ -27,6 +30,7 @@ from keys.epochs import (
 )
 from keys.identity import Identity, IdentityKind, PublicIdentity
 from keys.keystore_schema import MIGRATIONS
+from keys.operators import Operators
 from keys.vault import KeyEvent, Vault, Wrapped
 from keys.wrap import KekProvider, KeyUnwrapFailed
 from psi.errors import InputError, MingceError
@@ -77,6 +81,7 @@ class KeyStore:
         self._database = open_database(home / FILE_NAME, MIGRATIONS)
         wrapped = (_EPOCH_KEY, _EPOCH_SECRET, _SEED, _STORE_SECRET)
         self._vault = Vault(self._database, provider, wrapped, clock=clock, actor=actor)
+        self.operators = Operators(self._vault)
 
     def __repr__(self) -> str:
         return f"KeyStore({self._vault.provider.describe()})"
@@ -114,23 +119,70 @@ class KeyStore:
 
     def activate_epoch(self, dataset: str, epoch: str) -> EpochRecord:
         """pending → active. Raises EpochUnknown, EpochStateError."""
-        return self._move_epoch(dataset, epoch, "active", {}, "")
+        return self._move_epoch(dataset, epoch, "active")
 
     def expire_epoch(self, dataset: str, epoch: str) -> EpochRecord:
         """active → expired. Raises EpochUnknown, EpochStateError."""
-        return self._move_epoch(dataset, epoch, "expired", {}, "")
+        return self._move_epoch(dataset, epoch, "expired")
 
-    def destroy_epoch(self, dataset: str, epoch: str, *, reason: str) -> EpochRecord:
-        """expired → destroyed: the wrapped key and secret are overwritten. Raises EpochUnknown, EpochStateError.
+    def destroy_epoch(self, dataset: str, epoch: str, *, reason: str, removed: Sequence[str] = ()) -> EpochRecord:
+        """expired → destroyed: the wrapped key and secret leave the file, a signed record stays (keys.destruction).
 
+        ``removed`` names what went with it. Raises EpochUnknown, EpochStateError, InputError, IdentityMissing.
         Copies in backups stay readable to whoever holds the key-encryption key of their time.
         """
         if not reason.strip():
             raise InputError("destroying a key needs a reason")
-        emptied = {"wrapped_key": None, "wrapped_secret": None}
-        record = self._move_epoch(dataset, epoch, "destroyed", emptied, reason)
-        self._vault.empty_journal()
-        return record
+        before = self.get_epoch(dataset, epoch)
+        if before.state != "expired":
+            raise _state_error({"dataset": dataset, "epoch": epoch, "state": before.state}, "destroyed")
+        at = parse_time(self._vault.now())
+        envelope = sign_destruction(
+            self.get_identity(), before, actor=self._vault.actor, reason=reason, at=at, removed=removed
+        )
+        row = {"dataset": dataset, "epoch": epoch, "envelope": envelope}
+        with write_transaction(self._database):
+            self._move(dataset, epoch, "destroyed", {"wrapped_key": None, "wrapped_secret": None}, reason)
+            self._database.table("destruction").insert(row)
+        self.finish_destructions()
+        return self.get_epoch(dataset, epoch)
+
+    def finish_destructions(self) -> bool:
+        """Clear the file of destroyed keys whose traces may be left, after a kill for instance.
+
+        False if another process was in the way: call it again later.
+        """
+        waiting = self._vault.list_rows("SELECT dataset, epoch FROM destruction WHERE shredded_at IS NULL")
+        if not waiting:
+            return True
+        if not erase_traces(self._database):
+            return False
+        with write_transaction(self._database):
+            for row in waiting:
+                place = (row["dataset"], row["epoch"])
+                self._database.table("destruction").update(place, {"shredded_at": self._vault.now()})
+        return True
+
+    def list_destructions(self) -> list[Destruction]:
+        """The records of all destroyed keys, verified, oldest first. Raises VerificationError kinds.
+
+        A key destroyed before records were kept has none.
+        """
+        rows = self._vault.list_rows("SELECT envelope, shredded_at FROM destruction ORDER BY rowid")
+        signer = self.get_public_identity() if rows else None
+        return [
+            replace(
+                open_destruction(row["envelope"], signer),
+                shredded_at=None if row["shredded_at"] is None else parse_time(row["shredded_at"]),
+            )
+            for row in rows
+            if signer is not None
+        ]
+
+    def record_current(self, dataset: str, epoch: str) -> None:
+        """Note that callers are about to be sent to an epoch; which one that is stands in the province's ledger."""
+        with write_transaction(self._database):
+            self._vault.record("epoch make current", f"{dataset}/{epoch}")
 
     def get_epoch(self, dataset: str, epoch: str) -> EpochRecord:
         """Raises EpochUnknown."""
@@ -228,17 +280,19 @@ class KeyStore:
 
     # Inside
 
-    def _move_epoch(
-        self, dataset: str, epoch: str, wanted: EpochState, changes: dict[str, None], reason: str
-    ) -> EpochRecord:
+    def _move_epoch(self, dataset: str, epoch: str, wanted: EpochState) -> EpochRecord:
         with write_transaction(self._database):
-            row = self._get_epoch_row(dataset, epoch)
-            if NEXT_STATE.get(row["state"]) != wanted:
-                raise _state_error(row, wanted)
-            moved = {"state": wanted, _MOVED_AT[wanted]: self._vault.now(), **changes}
-            self._database.table("epoch").update((dataset, epoch), moved)
-            self._vault.record(f"epoch {wanted}", f"{dataset}/{epoch}", reason)
+            self._move(dataset, epoch, wanted, {}, "")
         return self.get_epoch(dataset, epoch)
+
+    def _move(self, dataset: str, epoch: str, wanted: EpochState, changes: dict[str, None], reason: str) -> None:
+        """Inside a write transaction."""
+        row = self._get_epoch_row(dataset, epoch)
+        if NEXT_STATE.get(row["state"]) != wanted:
+            raise _state_error(row, wanted)
+        moved = {"state": wanted, _MOVED_AT[wanted]: self._vault.now(), **changes}
+        self._database.table("epoch").update((dataset, epoch), moved)
+        self._vault.record(f"epoch {wanted}", f"{dataset}/{epoch}", reason)
 
     def _opening(
         self, dataset: str, epoch: str, allowed: tuple[EpochState, ...], action: str, detail: str = ""

@@ -72,3 +72,54 @@ def m001_first_tables(database: Database) -> None:
         "CREATE TRIGGER event_fixed BEFORE UPDATE ON event BEGIN SELECT RAISE(ABORT, 'events are fixed'); END",
     ):
         database.conn.execute(statement)
+
+
+@MIGRATIONS()
+def m002_destructions(database: Database) -> None:
+    for statement in (
+        # One row for each destroyed key: the record this party signed, kept for ever.
+        """
+        CREATE TABLE destruction (
+            dataset TEXT NOT NULL,
+            epoch TEXT NOT NULL,
+            envelope BLOB NOT NULL,     -- keys.destruction
+            shredded_at TEXT,           -- when nothing of the key was left in this file and its log
+            PRIMARY KEY (dataset, epoch),
+            FOREIGN KEY (dataset, epoch) REFERENCES epoch (dataset, epoch)
+        ) STRICT
+        """,
+        "CREATE TRIGGER destruction_kept BEFORE DELETE ON destruction"
+        " BEGIN SELECT RAISE(ABORT, 'destructions are kept'); END",
+    ):
+        database.conn.execute(statement)
+
+
+@MIGRATIONS()
+def m003_operators(database: Database) -> None:
+    for statement in (
+        # The persons who may decide for this party. A revoked one stays, and never comes back.
+        """
+        CREATE TABLE operator (
+            fingerprint TEXT PRIMARY KEY CHECK (length(fingerprint) = 64),
+            name TEXT NOT NULL UNIQUE,
+            verify_key BLOB NOT NULL CHECK (length(verify_key) = 32),
+            roles TEXT NOT NULL CHECK (json_type(roles) = 'array'),
+            state TEXT NOT NULL CHECK (state IN ('active', 'revoked')),
+            registered_at TEXT NOT NULL,
+            revoked_at TEXT,
+            CHECK ((state = 'revoked') = (revoked_at IS NOT NULL))
+        ) STRICT
+        """,
+        # Registrations and revocations that wait for their second signature.
+        """
+        CREATE TABLE operator_proposal (
+            action TEXT NOT NULL CHECK (action IN ('register', 'revoke')),
+            fingerprint TEXT NOT NULL,
+            proposer TEXT NOT NULL REFERENCES operator (fingerprint),
+            envelope BLOB NOT NULL,
+            proposed_at TEXT NOT NULL,
+            PRIMARY KEY (action, fingerprint)
+        ) STRICT
+        """,
+    ):
+        database.conn.execute(statement)

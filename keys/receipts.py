@@ -7,12 +7,14 @@ With them the bureau checks that a candidate carries a label the province issued
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from keys.envelope import open_envelope, sign_envelope
+from keys.envelope import MAX_ENVELOPE_BYTES, open_envelope, sign_envelope
 from keys.identity import Identity, PublicIdentity
 from keys.keystore import KeyStore
+from keys.strictjson import JsonInvalid, parse_object, require_text
 from psi.errors import VerificationError
 
 PAYLOAD_TYPE = "application/vnd.mingce.receipt-keys+json"
@@ -50,10 +52,24 @@ def open_receipt_keys(content: bytes, bureau: Identity, province: PublicIdentity
     """Raises ReceiptKeysInvalid, or the envelope's and the seal's VerificationError kinds."""
     payload = open_envelope(bureau.unseal(content), PAYLOAD_TYPE, province)
     try:
-        document = json.loads(payload)
-        if document["bureau"] != bureau.public.fingerprint:
-            raise ReceiptKeysInvalid("the keys are for another bureau")
-        keys = {str(division): bytes.fromhex(key) for division, key in document["keys"].items()}
-        return ReceiptKeys(str(document["dataset"]), str(document["epoch"]), keys)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ReceiptKeysInvalid(f"not a file of receipt keys: {type(error).__name__}") from None
+        document = parse_object(payload, ("bureau", "dataset", "epoch", "keys"), max_bytes=MAX_ENVELOPE_BYTES)
+        texts = {name: require_text(document[name]) for name in ("bureau", "dataset", "epoch")}
+        keys = {division: _key(division, text) for division, text in _members(document["keys"]).items()}
+    except JsonInvalid as error:
+        raise ReceiptKeysInvalid(f"not a file of receipt keys: {error.detail}") from None
+    if texts["bureau"] != bureau.public.fingerprint:
+        raise ReceiptKeysInvalid("the keys are for another bureau")
+    return ReceiptKeys(texts["dataset"], texts["epoch"], keys)
+
+
+def _members(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise JsonInvalid("the keys are no object")
+    return value
+
+
+def _key(division: str, text: object) -> bytes:
+    digits = require_text(text)
+    if not re.fullmatch(r"[0-9]{6}", division) or not re.fullmatch(r"[0-9a-f]{64}", digits):
+        raise JsonInvalid("a key is not 32 bytes for a division")
+    return bytes.fromhex(digits)

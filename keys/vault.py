@@ -11,7 +11,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from keys.clock import Clock, format_time, parse_time
-from keys.database import reading, write_transaction
+from keys.database import erase_traces, reading, write_transaction
 from keys.wrap import KekProvider
 
 _CHECK_VALUE = b"the key-encryption key in force"
@@ -34,13 +34,14 @@ class Wrapped:
 
 @dataclass(frozen=True)
 class KeyEvent:
-    """One line of the record. ``subject`` is ``dataset/epoch`` or a name."""
+    """One line of the record, its number last. ``subject`` is ``dataset/epoch`` or a name."""
 
     at: datetime
     actor: str
     action: str
     subject: str
     detail: str
+    number: int
 
 
 _CHECK = Wrapped("kek_check", "wrapped", "kek check", ())
@@ -56,9 +57,7 @@ class Vault:
         self.provider = provider
         self._wrapped = wrapped
         self._clock = clock
-        self._actor = actor
-        # Overwritten and deleted wrapped bytes are zeroed in the file, not left in its free space.
-        database.conn.execute("PRAGMA secure_delete = ON")
+        self.actor = actor
 
     def now(self) -> str:
         return format_time(self._clock.now())
@@ -96,13 +95,13 @@ class Vault:
     def record(self, action: str, subject: str, detail: str = "") -> None:
         """Add a line to the record, inside the caller's transaction."""
         self.database.table("event").insert(
-            {"at": self.now(), "actor": self._actor, "action": action, "subject": subject, "detail": detail}
+            {"at": self.now(), "actor": self.actor, "action": action, "subject": subject, "detail": detail}
         )
 
     def list_events(self) -> list[KeyEvent]:
         """The whole record, oldest first."""
         return [
-            KeyEvent(parse_time(row["at"]), row["actor"], row["action"], row["subject"], row["detail"])
+            KeyEvent(parse_time(row["at"]), row["actor"], row["action"], row["subject"], row["detail"], row["id"])
             for row in self.list_rows("SELECT * FROM event ORDER BY id")
         ]
 
@@ -114,16 +113,8 @@ class Vault:
             self.database.table("kek_check").update(1, {"wrapped": check, "provider": provider.describe()})
             self.record("kek rotate", provider.describe(), f"{count} wrapped values")
         self.provider = provider
-        self.empty_journal()
+        erase_traces(self.database)  # of what stood under the old key; a busy reader delays it to the last close
         return count
-
-    def empty_journal(self) -> None:
-        """Fold the write-ahead log into the file and truncate it, so that overwritten keys leave both.
-
-        A reader in another process can delay this until the last connection closes.
-        """
-        with reading(self.database):
-            self.database.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def _rewrap_column(self, kind: Wrapped, provider: KekProvider) -> int:
         table = self.database.table(kind.table)

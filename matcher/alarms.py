@@ -67,6 +67,12 @@ class Alarms:
             [format_time(self._clock.now()), error.code, error.detail, params, subject],
         )
 
+    def sound_once_within(self, error: MingceError, subject: str) -> None:
+        """The same, unless an alarm of this code and subject is there already, acknowledged or not."""
+        known = "SELECT 1 FROM alarm WHERE code = ? AND subject = ?"
+        if fetch_first(self._database, known, [error.code, subject]) is None:
+            self.sound_within(error, subject)
+
     def list_all(self) -> list[Alarm]:
         """The oldest first."""
         rows = fetch_records(self._database, "SELECT * FROM alarm ORDER BY alarm_id")
@@ -79,10 +85,17 @@ class Alarms:
     def acknowledge(self, alarm_id: int, operator: str) -> None:
         """A person has seen it; again it changes nothing. Raises AlarmNotFound."""
         with write_transaction(self._database):
-            if fetch_first(self._database, "SELECT 1 FROM alarm WHERE alarm_id = ?", [alarm_id]) is None:
-                raise AlarmNotFound("no alarm has this number", alarm=alarm_id)
-            self._database.execute(
-                "UPDATE alarm SET acknowledged_at = ?, acknowledged_by = ?"
-                " WHERE alarm_id = ? AND acknowledged_at IS NULL",
-                [format_time(self._clock.now()), operator, alarm_id],
-            )
+            self.acknowledge_within(alarm_id, operator)
+
+    def acknowledge_within(self, alarm_id: int, operator: str) -> bool:
+        """The same inside a transaction that the caller has begun; False if it was acknowledged before."""
+        row = fetch_first(self._database, "SELECT acknowledged_at FROM alarm WHERE alarm_id = ?", [alarm_id])
+        if row is None:
+            raise AlarmNotFound("no alarm has this number", alarm=alarm_id)
+        if row[0] is not None:
+            return False
+        self._database.execute(
+            "UPDATE alarm SET acknowledged_at = ?, acknowledged_by = ? WHERE alarm_id = ?",
+            [format_time(self._clock.now()), operator, alarm_id],
+        )
+        return True

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from matcher.schemas import ListSchema
 from psi.errors import InputError
 
 _SHOWN_HEADERS = 30
@@ -103,14 +104,16 @@ CUSTOMER_COLUMNS = ColumnMapping(
     }
 )
 
-BASE_LIST_COLUMNS = ColumnMapping(
-    {
-        "number": _NUMBER,
-        "household_no": Field(("家庭编号", "户编号", "household_no")),
-        "household_size": Field(("家庭人数", "户人数", "household_size")),
-        "division": Field(("行政区划", "行政区划代码", "division")),
-        "expanding": Field(("是否扩中家庭", "是否扩中", "expanding")),
-        "reasons": Field(("非扩中原因标签", "非扩中原因", "reasons")),
-        "division_name": Field(("行政区划名称", "division_name"), required=False),
-    }
-)
+PEOPLE_COLUMNS = ColumnMapping({"number": _NUMBER, "name": replace(CUSTOMER_COLUMNS.fields["name"], required=False)})
+
+_DIVISION = Field(("行政区划", "行政区划代码", "division"))
+_DIVISION_NAME = Field(("行政区划名称", "division_name"), required=False)
+
+
+def list_columns(schema: ListSchema, *, one_division: bool = False) -> ColumnMapping:
+    """The columns of a sender's list; with ``one_division`` the file need not say where a row belongs."""
+    fields = {"number": _NUMBER}
+    fields |= {field.name: Field(field.headings, required=not field.optional) for field in schema.fields}
+    if not one_division:
+        fields = {"division": _DIVISION, "division_name": _DIVISION_NAME} | fields
+    return ColumnMapping(fields)

@@ -17,13 +17,15 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from keys.clock import Clock, format_time
-from keys.envelope import claimed_signer, open_envelope, sign_envelope
+from keys.envelope import MAX_ENVELOPE_BYTES, claimed_signer, open_envelope, sign_envelope
 from keys.files import write_atomic
 from keys.identity import Identity, PublicIdentity
+from keys.strictjson import JsonInvalid, parse_object
 from matcher.bank.editions import LABEL_FIELDS
 from matcher.bank.runs import Run
 from matcher.bank.store import BankStore
-from psi.edition import RECEIPT_BYTES, Division, Hex32, Moment, Name, pack_labels
+from psi.arrowipc import read_batches
+from psi.edition import RECEIPT_BYTES, Division, Hex32, Moment, Name, Number, Size, first_fault, pack_labels
 from psi.errors import InputError, VerificationError
 from psi.identifiers import ITEM_BYTES
 
@@ -70,11 +72,11 @@ class HandoverHeader(BaseModel):
     run_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     dataset: Name
     epoch: Name
-    edition: Annotated[int, Field(ge=1)]
+    edition: Number
     manifest_sha256: Hex32
     label_width: Annotated[int, Field(ge=8, le=4_096)]
     divisions: tuple[Division, ...]
-    rows: Annotated[int, Field(ge=0)]
+    rows: Size
     payload_sha256: Hex32
     created_at: Moment
     purpose: str
@@ -197,12 +199,9 @@ def _encode_payload(records: Iterable[pa.RecordBatch]) -> tuple[bytes, int]:
 
 def _decode_payload(payload: bytes) -> pa.Table:
     try:
-        with pa.ipc.open_stream(payload) as reader:
-            if reader.schema != HANDOVER_SCHEMA:
-                raise HandoverInvalid("the rows have another schema")
-            records = reader.read_all()
+        records = pa.Table.from_batches(read_batches(pa.py_buffer(payload), HANDOVER_SCHEMA), HANDOVER_SCHEMA)
         records.validate(full=True)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise HandoverInvalid(f"the rows cannot be read: {type(error).__name__}") from None
     if any(column.null_count for column in records.columns):
         raise HandoverInvalid("a row has an empty cell")
@@ -239,7 +238,10 @@ def _split(plain: bytes) -> tuple[bytes, bytes]:
 
 def _parse_header(payload: bytes) -> HandoverHeader:
     try:
+        parse_object(payload, HandoverHeader.model_fields, max_bytes=MAX_ENVELOPE_BYTES)  # no member twice
         return HandoverHeader.model_validate_json(payload)
+    except JsonInvalid as error:
+        raise HandoverInvalid(f"the header is not that of a hand-over: {error.detail}") from None
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        raise HandoverInvalid(f"the header is not that of a hand-over: {first['msg']}") from None
+        field, message = first_fault(error)
+        raise HandoverInvalid(f"the header is not that of a hand-over: {field}: {message}") from None

@@ -52,6 +52,8 @@ REASONS: dict[str, Reason] = dict(
     ]
 )
 
+MAX_REASONS = 6  # of one household: more would not fit its label
+
 _CODE_BY_WORD = {reason.zh: reason.code for reason in REASONS.values()} | {"低边": "N11"}
 _SEPARATORS = re.compile(r"[,，、;；|\s]+")
 
@@ -65,6 +67,11 @@ def parse_reasons(text: str) -> tuple[str, ...]:
             raise ReasonUnknown("not a reason label", reason=label[:20])
         codes.add(code)
     return tuple(sorted(codes))
+
+
+def longest_reasons() -> int:
+    """Bytes of the longest cell of reasons that a label may hold."""
+    return MAX_REASONS * (max(map(len, REASONS)) + 1) - 1
 
 
 def for_bank(codes: Iterable[str]) -> tuple[str, ...]:

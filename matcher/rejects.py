@@ -29,6 +29,7 @@ ROW_REASONS: dict[str, tuple[str, str]] = {
     "control_character": ("单元格含有控制字符", "a control character in a cell"),
     "duplicate": ("证件号码重复", "the number stands in another row too"),
     "duplicate_differs": ("证件号码重复且内容不一致", "the number stands in another row with other content"),
+    "bad_value": ("该列没有值，或没有这样的值", "no value, or one that this column cannot have"),
     "bad_household_no": (
         "家庭编号为空、超过 20 字节或被表格软件损坏",
         "household number empty, over 20 bytes or damaged by a spreadsheet",
@@ -45,7 +46,8 @@ ROW_REASONS: dict[str, tuple[str, str]] = {
 class Reject(NamedTuple):
     """One unusable row: its number in its sheet (the header is row 1), and why.
 
-    ``number`` is masked. ``kept_row`` is the row that was kept in place of a duplicate, or 0.
+    ``number`` is masked. ``kept_row`` is the row that was kept in place of a duplicate, or 0;
+    ``heading`` the column that the reason is about, or "".
     """
 
     row: int
@@ -53,6 +55,7 @@ class Reject(NamedTuple):
     number: str
     sheet: str = ""
     kept_row: int = 0
+    heading: str = ""
 
 
 def count_reasons(rejects: Iterable[Reject]) -> dict[str, int]:
@@ -68,6 +71,7 @@ def write_rejects(path: Path, rejects: Iterable[Reject]) -> None:
         "行号": [str(reject.row) for reject in rows],
         "原因代码": [reject.reason for reject in rows],
         "原因": [ROW_REASONS[reject.reason][0] for reject in rows],
+        "列": [reject.heading for reject in rows],
         "证件号码(掩码)": [reject.number for reject in rows],
         "保留行号": [str(reject.kept_row or "") for reject in rows],
     }

@@ -1,4 +1,4 @@
-"""Editions: the manifest that describes one, its slices, and looking a customer up in them.
+"""Editions: the manifest that describes one, its slices, and the labels in them.
 
 The formats are written down in docs/reference/edition.md. Everything here works on
 buffers that the caller has read or mapped; signatures belong to keys.envelope, files
@@ -7,14 +7,18 @@ to matcher.slices.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from psi import _native
+from psi.arrowipc import read_batches
 from psi.columns import Column, data_of, fixed, pc, required_schema
 from psi.errors import InputError, VerificationError
 from psi.identifiers import NORMALISER
@@ -24,16 +28,34 @@ FORMAT: Literal["mingce-edition/1"] = "mingce-edition/1"
 PAYLOAD_TYPE = "application/vnd.mingce.manifest+json"
 SLICE_MEDIA_TYPE = "application/vnd.apache.arrow.file"
 TAG_BYTES = 16
+_FILE_HEAD_BYTES = 8  # before the stream in an Arrow file
 RECEIPT_BYTES = 16
 SEAL_OVERHEAD = RECEIPT_BYTES + 16  # the receipt, and the tag of ChaCha20-Poly1305
 DEFAULT_LABEL_WIDTH = 64
 DEFAULT_BUCKET = 1_024
+_PLACE = re.compile(r"[a-z_]{1,32}(256)?|[0-9]{1,6}")  # a member's name or a position; nothing like an ID number
+TOMBSTONE = 0  # the version of a row that takes one out; row versions begin at 1
 RECEIPT_SCHEME: Literal["hmac-sha512/16"] = "hmac-sha512/16"
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+SchemaName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,55}/[1-9][0-9]{0,3}$")]  # its name / its version
 Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Division = Annotated[str, Field(pattern=r"^[0-9]{6}$")]
-Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+Number = Annotated[int, Field(ge=1, le=999_999_999)]  # of an edition
+Size = Annotated[int, Field(ge=0, le=10**12)]
+
+
+def _existing(moment: str) -> str:
+    try:
+        datetime.fromisoformat(moment)
+    except ValueError:
+        raise ValueError("there is no such moment") from None
+    return moment
+
+
+Moment = Annotated[
+    str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"), AfterValidator(_existing)
+]
 
 
 Data = bytes | pa.Buffer
@@ -58,7 +80,7 @@ class _Document(BaseModel):
 class LabelSchema(_Document):
     """How a label's bytes are laid out, and whether a receipt follows them."""
 
-    schema_name: Name | Literal["kuozhong/1"] = Field("kuozhong/1", alias="schema")
+    schema_name: SchemaName = Field("kuozhong/1", alias="schema")
     width: Annotated[int, Field(ge=8, le=4_096)] = DEFAULT_LABEL_WIDTH
     fields: tuple[Name, ...] = ("household_no", "household_size", "division", "expanding", "reasons")
     receipt: Literal["hmac-sha512/16"] | None = RECEIPT_SCHEME
@@ -73,22 +95,30 @@ class SliceEntry(_Document):
 
     division: Division
     file: Annotated[str, Field(pattern=r"^[0-9]{6}\.arrow$")]
-    rows: Annotated[int, Field(ge=0)]
-    bucket: Annotated[int, Field(ge=1)]
-    bytes: Annotated[int, Field(ge=0)]
+    rows: Size
+    bucket: Annotated[int, Field(ge=1, le=10**12)]
+    bytes: Size
     sha256: Hex32
 
 
+class BaseReference(_Document):
+    """The full edition that a delta edition changes."""
+
+    edition: Number
+    manifest_sha256: Hex32
+
+
 class Manifest(_Document):
-    """The signed description of one edition."""
+    """The signed description of one edition. A delta's slices hold only what differs from its ``base``."""
 
     format: Literal["mingce-edition/1"] = FORMAT
     suite: Literal["ristretto255-SHA512"] = "ristretto255-SHA512"
-    mode: Literal[1] = 1
+    mode: Annotated[int, Field(ge=1, le=1)] = 1  # no Literal: that takes true for 1
     dataset: Name
     epoch: Name
-    edition: Annotated[int, Field(ge=1)]
-    kind: Literal["full"] = "full"
+    edition: Number
+    kind: Literal["full", "delta"] = "full"
+    base: BaseReference | None = None
     public_key: Hex32
     fingerprint: Hex32
     normaliser: Literal["gb11643/1"] = NORMALISER
@@ -115,16 +145,38 @@ class Manifest(_Document):
         return sum(entry.rows for entry in self.slices)
 
 
+def first_fault(error: ValidationError) -> tuple[str, str]:
+    """Where a stranger's document fails first, and how. A name that could be the stranger's own is not repeated."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    parts = [str(part) for part in first["loc"]]
+    return ".".join(part if _PLACE.fullmatch(part) else "?" for part in parts), first["msg"]
+
+
+def _unique_members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """A member that stands twice would let two banks read one signed manifest in two ways."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ManifestInvalid("a member stands twice")
+    return members
+
+
 def parse_manifest(payload: bytes) -> Manifest:
     """Read a manifest's payload strictly. Raises ManifestInvalid naming the first faulty field."""
     try:
+        json.loads(payload, object_pairs_hook=_unique_members)
+    except (ValueError, RecursionError):
+        raise ManifestInvalid("not JSON") from None
+    try:
         manifest = Manifest.model_validate_json(payload)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise ManifestInvalid(f"{field}: {first['msg']}", field=field) from None
+        field, message = first_fault(error)
+        raise ManifestInvalid(f"{field}: {message}", field=field) from None
     if manifest.fingerprint != RISTRETTO255_SHA512.key_fingerprint(bytes.fromhex(manifest.public_key)):
         raise ManifestInvalid("the fingerprint is not that of the public key", field="fingerprint")
+    if (manifest.kind == "delta") != (manifest.base is not None):
+        raise ManifestInvalid("a delta names its base, a full edition none", field="base")
+    if manifest.base is not None and manifest.base.edition >= manifest.edition:
+        raise ManifestInvalid("the base is not an earlier edition", field="base")
     divisions = [entry.division for entry in manifest.slices]
     if divisions != sorted(set(divisions)):
         raise ManifestInvalid("slices are not in order, or one stands twice", field="slices")
@@ -153,16 +205,25 @@ def slice_schema(label_width: int) -> pa.Schema:
     return required_schema(columns)
 
 
-def sorted_slice(tags: Data, versions: Data, sealed_labels: Data, label_width: int) -> Slice:
-    """Order rows by tag. Raises InputError if two rows share one (the same item twice)."""
+def order_tags(tags: Data) -> tuple[bytes, bytes]:
+    """The ascending order of n tags (n little-endian u32) and the tags in it.
+
+    Raises InputError if two are the same: the same item twice.
+    """
     order = _native.sort_order(tags, TAG_BYTES)
-    tags = _native.take_rows(tags, TAG_BYTES, order)
-    column = fixed(tags, TAG_BYTES)
+    ordered = _native.take_rows(tags, TAG_BYTES, order)
+    column = fixed(ordered, TAG_BYTES)
     if pc.any(pc.equal(column[1:], column[:-1])).as_py():
         raise InputError("two rows of a slice share one tag")
+    return order, ordered
+
+
+def sorted_slice(tags: Data, versions: Data, sealed_labels: Data, label_width: int) -> Slice:
+    """A slice of rows in any order. Raises InputError if two rows share one tag."""
+    order, ordered = order_tags(tags)
     return Slice(
-        len(column),
-        pa.py_buffer(tags),
+        len(order) // 4,
+        pa.py_buffer(ordered),
         pa.py_buffer(_native.take_rows(versions, 4, order)),
         pa.py_buffer(_native.take_rows(sealed_labels, label_width + SEAL_OVERHEAD, order)),
     )
@@ -186,58 +247,13 @@ def parse_slice(content: pa.Buffer, label_width: int) -> Slice:
         reader = pa.ipc.open_file(pa.BufferReader(content))
         if reader.schema != slice_schema(label_width) or reader.num_record_batches != 1:
             raise SliceInvalid("not the schema of a slice, or not one record batch")
-        batch = reader.get_batch(0)
+        (batch,) = read_batches(content.slice(_FILE_HEAD_BYTES), reader.schema)
         batch.validate(full=True)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, ValueError, OSError) as error:  # ValueError: another number of batches than the footer's
         raise SliceInvalid(f"not an Arrow file: {type(error).__name__}") from None
     if any(column.null_count or column.offset for column in batch.columns):
         raise SliceInvalid("a slice has a null")
     return Slice(batch.num_rows, *(data_of(column) for column in batch.columns))
-
-
-@dataclass(frozen=True)
-class Matches:
-    """The items found in an edition, in the order of the query.
-
-    ``positions[i]`` is the index in the query of the i-th match, ``slices[i]`` the index of the slice it
-    was found in; ``versions`` little-endian u32, ``labels`` n*label width, ``receipts`` n*16 bytes.
-    """
-
-    positions: list[int]
-    slices: list[int]
-    versions: bytes
-    labels: bytes
-    receipts: bytes
-
-
-def find_labels(slices: Sequence[Slice], outputs: bytes, manifest: Manifest) -> Matches:
-    """Look PRF outputs (n*64 bytes) up in an edition's slices and open the labels found.
-
-    An item is listed under one division only; should a sender list it twice, the first slice counts.
-    Raises LabelInvalid if a label does not open: then the edition is not what its manifest says.
-    """
-    width = manifest.label.width
-    tags = _native.derive_tags(outputs, dataset=manifest.dataset, epoch=manifest.epoch)
-    taken: dict[int, tuple[int, int]] = {}
-    for number, part in enumerate(slices):
-        rows = memoryview(_native.find_tags(part.tags, tags)).cast("q")
-        for position, row in enumerate(rows):
-            if row >= 0:
-                taken.setdefault(position, (number, row))
-    positions = sorted(taken)
-    versions, sealed, found = bytearray(), bytearray(), bytearray()
-    sealed_width = manifest.label.sealed_width
-    views = [(memoryview(s.versions).cast("B"), memoryview(s.sealed_labels).cast("B")) for s in slices]
-    for position in positions:
-        number, row = taken[position]
-        version_view, sealed_view = views[number]
-        versions += version_view[row * 4 : row * 4 + 4]
-        sealed += sealed_view[row * sealed_width : (row + 1) * sealed_width]
-        found += outputs[position * 64 : position * 64 + 64]
-    labels, receipts = _native.open_labels(
-        found, sealed, versions, width, dataset=manifest.dataset, epoch=manifest.epoch
-    )
-    return Matches(positions, [taken[p][0] for p in positions], bytes(versions), labels, receipts)
 
 
 def pack_labels(columns: Sequence[Column], label_width: int) -> bytes:

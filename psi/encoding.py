@@ -1,56 +1,34 @@
-"""From a base list to the rows of an edition, doing again only what changed.
+"""From a base list to encoded rows, doing again only what changed since the list before.
 
-The sender remembers for every row it ever encoded under an epoch's key a keyed
-reference to the item, a keyed digest of its label, the row's version and its tag
-(:data:`STATE_SCHEMA`): enough to see what changed, and no ID number.
-
-A row that changes, or comes back after it was gone, gets a new version, because a
-label key must never seal two plaintexts (docs/reference/protocol.md section 2). So
-rows that left stay in the state until the epoch ends.
+What was published before is known from psi.remembered; what is made here goes into slices by psi.slicing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
 from psi import _native
-from psi.columns import Column, data_of, find_positions, fixed, pc, required_schema, sorted_positions, uint32
-from psi.edition import TAG_BYTES, LabelSchema, Slice, sorted_slice
-from psi.errors import InputError, MingceError
+from psi.columns import Column, data_of, find_positions, fixed, pc
+from psi.edition import TAG_BYTES, LabelSchema
+from psi.errors import InputError
+from psi.remembered import REFERENCE_BYTES, STATE_SCHEMA, Remembered
 
 ITEM_BYTES = 18
-REFERENCE_BYTES = 16
-
-STATE_SCHEMA = required_schema(
-    {
-        "ref": pa.binary(REFERENCE_BYTES),
-        "digest": pa.binary(REFERENCE_BYTES),
-        "version": pa.uint32(),
-        "slice": pa.uint32(),
-        "tag": pa.binary(TAG_BYTES),
-        "live": pa.bool_(),
-    }
-)
+BLOCK_ROWS = 131_072  # encoded at a time: what a block needs beside its results stays small
 
 Progress = Callable[[int], object] | None
-
-
-class EditionInconsistent(MingceError):
-    """The remembered rows and the published slices disagree: one of them was damaged or replaced."""
-
-    code = "edition_inconsistent"
 
 
 @dataclass(frozen=True)
 class BaseRows:
     """A normalised base list: n*18 item bytes (no item twice), n labels, and the slice of each row."""
 
-    items: bytes
-    labels: bytes
+    items: bytes | pa.Buffer
+    labels: bytes | pa.Buffer
     slices: Column
 
     def __len__(self) -> int:
@@ -69,24 +47,27 @@ class EncodingKeys:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A base list against the remembered rows. All columns follow the base list's order."""
+    """A base list against the remembered rows. The columns follow the base list's order, but for ``gone``."""
 
     references: Column
     digests: Column
-    old_rows: Column  # the remembered row of each item, or null
     unchanged: Column
     versions: Column
+    gone: Column  # places in Remembered.rows of the rows that left
     added: int
     changed: int
-    removed: int
+
+    @property
+    def removed(self) -> int:
+        return len(self.gone)
 
     @property
     def kept(self) -> int:
         return len(self.unchanged) - self.added - self.changed
 
     @property
-    def is_same(self) -> bool:
-        return not (self.added or self.changed or self.removed)
+    def changes(self) -> int:
+        return self.added + self.changed + self.removed
 
     def to_encode(self) -> Column:
         """Positions in the base list of the rows that need the key."""
@@ -94,32 +75,39 @@ class Comparison:
         return positions
 
 
-def empty_state() -> pa.Table:
-    return STATE_SCHEMA.empty_table()
+@dataclass(frozen=True)
+class Encoded:
+    """Rows just made, in the order of :meth:`Comparison.to_encode`."""
+
+    tags: Column
+    versions: Column
+    sealed_labels: Column
 
 
-def compare(state: pa.Table, rows: BaseRows, keys: EncodingKeys, label: LabelSchema) -> Comparison:
-    """What a base list changes with respect to the remembered ``state`` (ordered by ref)."""
+def compare(remembered: Remembered, rows: BaseRows, keys: EncodingKeys, label: LabelSchema) -> Comparison:
+    """What a base list changes with respect to the remembered rows."""
     references = fixed(_native.keyed_references(keys.reference_key, rows.items, ITEM_BYTES), REFERENCE_BYTES)
     digests = _row_digests(rows, keys.digest_key, label)
-    old_rows = find_positions(state["ref"].combine_chunks(), references)
-    known = pc.is_valid(old_rows)
-    live = pc.fill_null(state["live"].take(old_rows), False).combine_chunks()
-    same = pc.fill_null(pc.equal(state["digest"].take(old_rows).combine_chunks(), digests), False)
-    unchanged = pc.and_(live, same)
-    old_versions = pc.fill_null(state["version"].take(old_rows).combine_chunks(), 0)
-    versions = pc.if_else(unchanged, old_versions, pc.add(old_versions, pa.scalar(1, pa.uint32())))
-    kept = _count(unchanged)
-    was_live = _count(pc.and_(known, live))
+    places = remembered.find(references)
+    known = remembered.rows
+
+    def old(name: str, default: int) -> Column:
+        column: Column = pc.fill_null(known[name].take(places).combine_chunks(), pa.scalar(default, known[name].type))
+        return column
+
+    live = pc.fill_null(known["live"].take(places).combine_chunks(), False)
+    same = pc.fill_null(pc.equal(known["digest"].take(places).combine_chunks(), digests), False)
+    unchanged = pc.and_(pc.and_(live, same), pc.equal(old("slice", 0), rows.slices))
+    next_versions = pc.add(old("last", 0), pa.scalar(1, pa.uint32()))
+    was_live = _count(live)
     return Comparison(
         references=references,
         digests=digests,
-        old_rows=old_rows,
         unchanged=unchanged,
-        versions=versions,
+        versions=pc.if_else(unchanged, old("version", 0), next_versions),
+        gone=_gone(remembered, references, was_live),
         added=len(rows) - was_live,
-        changed=was_live - kept,
-        removed=_count(state["live"]) - was_live,
+        changed=was_live - _count(unchanged),
     )
 
 
@@ -133,161 +121,77 @@ def encode_changed(
     epoch: str,
     threads: int = 0,
     progress: Progress = None,
-) -> tuple[Column, Column]:
-    """Tags and sealed labels of ``comparison.to_encode()``, in that order."""
+) -> Encoded:
+    """Tags and sealed labels of ``comparison.to_encode()``, a block at a time. Raises InputError."""
     chosen = comparison.to_encode()
-    order = data_of(chosen)
-    divisions = sorted(keys.receipt_keys)
-    index = (
-        pc.index_in(rows.slices.take(chosen), pa.array(divisions, pa.uint32())).cast(pa.uint16()) if divisions else None
-    )
-    if index is not None and index.null_count:
-        raise InputError("a row's division has no receipt key")
-    tags, sealed = _native.encode_rows(
-        keys.key,
-        _native.take_rows(rows.items, ITEM_BYTES, order),
-        ITEM_BYTES,
-        dataset=dataset,
-        epoch=epoch,
-        versions=data_of(comparison.versions.take(chosen)),
-        labels=_native.take_rows(rows.labels, label.width, order),
-        label_width=label.width,
-        receipt_keys=[keys.receipt_keys[division] for division in divisions],
-        receipt_key_index=b"" if index is None else data_of(index),
-        threads=threads,
-        progress=progress,
-    )
-    return fixed(tags, TAG_BYTES), fixed(sealed, label.sealed_width)
+    index = _receipt_key_index(rows.slices.take(chosen), keys)
+    versions = comparison.versions.take(chosen)
+    tags, sealed = bytearray(len(chosen) * TAG_BYTES), bytearray(len(chosen) * label.sealed_width)
+    for start in range(0, len(chosen), BLOCK_ROWS):
+        block = slice(start, min(start + BLOCK_ROWS, len(chosen)))
+        order = data_of(chosen[block])
+        new_tags, new_sealed = _native.encode_rows(
+            keys.key,
+            _native.take_rows(rows.items, ITEM_BYTES, order),
+            ITEM_BYTES,
+            dataset=dataset,
+            epoch=epoch,
+            versions=data_of(versions[block]),
+            labels=_native.take_rows(rows.labels, label.width, order),
+            label_width=label.width,
+            receipt_keys=[keys.receipt_keys[division] for division in sorted(keys.receipt_keys)],
+            receipt_key_index=b"" if index is None else data_of(index[block]),
+            threads=threads,
+            progress=progress and _shifted(progress, start),
+        )
+        tags[block.start * TAG_BYTES : block.stop * TAG_BYTES] = new_tags
+        sealed[block.start * label.sealed_width : block.stop * label.sealed_width] = new_sealed
+    return Encoded(fixed(pa.py_buffer(tags), TAG_BYTES), versions, fixed(pa.py_buffer(sealed), label.sealed_width))
 
 
-def all_tags(state: pa.Table, comparison: Comparison, new_tags: Column) -> Column:
-    """The tag of every base row: a remembered one, or the one just made."""
-    old = state["tag"].take(comparison.old_rows).combine_chunks()
-    place = pc.subtract(pc.cumulative_sum(pc.invert(comparison.unchanged).cast(pa.int64())), 1)
-    place = pc.if_else(comparison.unchanged, pa.scalar(None, pa.int64()), place)
-    tags: Column = pc.if_else(comparison.unchanged, old, new_tags.take(place))
-    return tags
-
-
-def next_state(state: pa.Table, comparison: Comparison, rows: BaseRows, tags: Column) -> pa.Table:
-    """What to remember after this edition, ordered by ref: the base rows, and those that left (not live)."""
+def changed_rows(remembered: Remembered, comparison: Comparison, rows: BaseRows, encoded: Encoded) -> pa.Table:
+    """What to remember anew (STATE_SCHEMA, in no order): the rows just encoded, and those that left, not live."""
+    chosen = comparison.to_encode()
     present = pa.table(
         [
-            comparison.references,
-            comparison.digests,
-            comparison.versions,
-            rows.slices,
-            tags,
-            pa.repeat(True, len(rows)),
+            comparison.references.take(chosen),
+            comparison.digests.take(chosen),
+            encoded.versions,
+            rows.slices.take(chosen),
+            encoded.tags,
+            pa.repeat(True, len(chosen)),
+            encoded.versions,
         ],
         schema=STATE_SCHEMA,
     )
-    still_there = pc.is_in(
-        pa.array(range(state.num_rows), pa.int64()) if state.num_rows else pa.array([], pa.int64()),
-        comparison.old_rows.drop_null(),
-    )
-    gone = state.filter(pc.invert(still_there))
-    gone = gone.set_column(5, STATE_SCHEMA.field("live"), pa.repeat(False, gone.num_rows))
-    merged = pa.concat_tables([present, gone]).combine_chunks()
-    return merged.take(sorted_positions(merged["ref"].combine_chunks()))
+    gone = remembered.rows.take(comparison.gone)
+    place = STATE_SCHEMA.get_field_index("live")
+    gone = gone.set_column(place, STATE_SCHEMA.field("live"), pa.repeat(False, gone.num_rows))
+    return pa.concat_tables([present, gone])
 
 
-def build_slices(
-    state: pa.Table,
-    comparison: Comparison,
-    rows: BaseRows,
-    tags: Column,
-    new_sealed: Column,
-    old_slices: Mapping[int, Slice],
-    label: LabelSchema,
-    *,
-    bucket: int,
-    random_bytes: Callable[[int], bytes],
-) -> Iterator[tuple[int, Slice]]:
-    """Each slice of the new edition, one at a time and in order, padded to a multiple of ``bucket``.
-
-    ``old_slices`` are those of the edition that ``state`` belongs to. Dummy rows of the old
-    slice are kept as far as they are needed, so that they do not show as changes.
-    Raises EditionInconsistent.
-    """
-    encoded_slices = rows.slices.take(comparison.to_encode())
-    for division in sorted(pc.unique(rows.slices).to_pylist()):
-        old = old_slices.get(division)
-        parts = _parts(comparison, rows, tags, new_sealed, encoded_slices, division, old, label)
-        missing = -sum(len(part[0]) for part in parts) % bucket
-        parts.append(_dummies(old, state, division, missing, label, random_bytes))
-        yield division, _joined(parts, label)
+def _gone(remembered: Remembered, references: Column, was_live: int) -> Column:
+    live = remembered.live()
+    if _count(live) == was_live:
+        return pa.array([], pa.uint64())
+    listed = _native.take_rows(data_of(references), REFERENCE_BYTES, _native.sort_order(data_of(references), 16))
+    missing = pc.is_null(find_positions(pa.py_buffer(listed), remembered.rows["ref"].combine_chunks()))
+    places: Column = pc.indices_nonzero(pc.and_(live, missing))
+    return places
 
 
-def _parts(
-    comparison: Comparison,
-    rows: BaseRows,
-    tags: Column,
-    new_sealed: Column,
-    encoded_slices: Column,
-    division: int,
-    old: Slice | None,
-    label: LabelSchema,
-) -> list[Part]:
-    """A slice's unchanged rows, and those just encoded."""
-    here = pc.equal(rows.slices, division)
-    kept = pc.and_(here, comparison.unchanged)
-    fresh = pc.and_(here, pc.invert(comparison.unchanged))
-    return [
-        _carried(old, tags.filter(kept), comparison.versions.filter(kept), label),
-        (
-            tags.filter(fresh),
-            comparison.versions.filter(fresh),
-            new_sealed.filter(pc.equal(encoded_slices, division)),
-        ),
-    ]
+def _receipt_key_index(slices: Column, keys: EncodingKeys) -> Column | None:
+    """For each row the place of its division's key among the divisions in order; None without receipts."""
+    if not keys.receipt_keys:
+        return None
+    index: Column = pc.index_in(slices, pa.array(sorted(keys.receipt_keys), pa.uint32())).cast(pa.uint16())
+    if index.null_count:
+        raise InputError("a row's division has no receipt key")
+    return index
 
 
-def _joined(parts: list[Part], label: LabelSchema) -> Slice:
-    """The parts as one slice. Empties the list as it goes: a county's labels need not be in memory three times."""
-    tag_data, version_data, sealed_data = (
-        data_of(pa.concat_arrays(list(column))) for column in zip(*parts, strict=True)
-    )
-    parts.clear()
-    return sorted_slice(tag_data, version_data, sealed_data, label.width)
-
-
-Part = tuple[Column, Column, Column]
-
-
-def _carried(old: Slice | None, tags: Column, versions: Column, label: LabelSchema) -> Part:
-    """Unchanged rows with their sealed labels as they were published."""
-    if not len(tags):
-        return tags, versions, fixed(b"", label.sealed_width)
-    positions = find_positions(old.tags, tags) if old is not None else pa.nulls(len(tags), pa.int64())
-    if positions.null_count or old is None:
-        raise EditionInconsistent("a remembered row is not in the published slice")
-    return tags, versions, fixed(old.sealed_labels, label.sealed_width).take(positions)
-
-
-def _dummies(
-    old: Slice | None,
-    state: pa.Table,
-    division: int,
-    wanted: int,
-    label: LabelSchema,
-    random_bytes: Callable[[int], bytes],
-) -> Part:
-    """``wanted`` dummy rows: first those of the old slice, then new ones."""
-    tags, sealed = fixed(b"", TAG_BYTES), fixed(b"", label.sealed_width)
-    if old is not None:
-        real = state.filter(pc.and_(state["live"], pc.equal(state["slice"], division)))["tag"].combine_chunks()
-        positions = find_positions(old.tags, real)
-        if positions.null_count:
-            raise EditionInconsistent("a remembered row is not in the published slice")
-        everything = pa.array(range(old.rows), pa.int64())
-        spare = everything.filter(pc.invert(pc.is_in(everything, positions)))[:wanted]
-        tags = fixed(old.tags, TAG_BYTES).take(spare)
-        sealed = fixed(old.sealed_labels, label.sealed_width).take(spare)
-    more = wanted - len(tags)
-    tags = pa.concat_arrays([tags, fixed(random_bytes(more * TAG_BYTES), TAG_BYTES)])
-    sealed = pa.concat_arrays([sealed, fixed(random_bytes(more * label.sealed_width), label.sealed_width)])
-    return tags, uint32((1).to_bytes(4, "little") * wanted), sealed
+def _shifted(progress: Callable[[int], object], start: int) -> Callable[[int], object]:
+    return lambda done: progress(start + done)
 
 
 def _row_digests(rows: BaseRows, key: bytes, label: LabelSchema) -> Column:

@@ -2,40 +2,40 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
-from api.client import Connection, ProvinceClient
-from api.matching import MatchJob, Progress, preview_match, run_match
+from api.matching import MatchJob, preview_match, run_match
 from keys.clock import SystemClock
-from matcher.bank.runs import Run, Warrant
+from matcher.bank.runs import Run
 from matcher.bank.screening_list import ID_COLUMN, screening_columns
-from matcher.bank.store import STORE_SECRET, BankStore
+from matcher.bank.store import BankStore
+from matcher.bank.warrants import Warrant, WarrantExceeded, WarrantMissing, WarrantNotInForce, Warrants
 from matcher.columns import CUSTOMER_COLUMNS
 from matcher.exports import Format, write_export
 from matcher.handover import write_run_handover
-from matcher.rejects import write_rejects
+from matcher.slices import file_sha256
 from matcher.tables import CustomerList, read_customers
-from scripts import templates
-from scripts.home import ConfigOption, DryRunOption, Home, JsonOption, actor, create_home, open_home, read_identity
+from psi.errors import MingceError
+from scripts import bank_changes, bank_epochs, record_commands, templates, warrant_commands
+from scripts.alarms import alarm_line
+from scripts.bank_home import open_store, open_warrants
+from scripts.home import ConfigOption, DryRunOption, JsonOption, actor, create_home, open_home, read_identity
 from scripts.language import say
-from scripts.messages import Refused
-from scripts.output import Steps, format_of, notice, print_result, print_table, progress_bars
+from scripts.matching import bar_observer, connect, existing, report_rejects
+from scripts.messages import Refused, explain
+from scripts.output import format_of, print_result, print_table, progress_bars
 
 app = typer.Typer(no_args_is_help=True, help="农商银行：匹配客户、导出初筛名单。 Match customers, export, hand over.")
 
-RunOption = Annotated[str | None, typer.Option("--run", help="which run; else the last completed one")]
+app.add_typer(warrant_commands.app, name="warrant")
+app.command("records")(record_commands.bank_records)
+app.registered_commands += bank_changes.app.registered_commands + bank_epochs.app.registered_commands
 
-STEP_NAMES = {
-    "manifest": ("取得版本清单", "fetch the manifest"),
-    "slices": ("下载名单分片", "download slices"),
-    "plan": ("计划批次", "plan batches"),
-    "evaluate": ("盲查询", "blind, ask, verify"),
-    "look_up": ("比对", "look up"),
-    "completed": ("完成", "done"),
-}
+RunOption = Annotated[str | None, typer.Option("--run", help="which run; else the last completed one")]
 
 
 @app.command()
@@ -72,6 +72,9 @@ def match(
     customers: Annotated[Path, typer.Argument(help="the customer list: CSV, XLSX or Parquet")],
     epoch: Annotated[str | None, typer.Option(help="else the province's current epoch")] = None,
     rejects: Annotated[Path | None, typer.Option(help="where refused rows are listed (CSV)")] = None,
+    warrant: Annotated[
+        str | None, typer.Option(help="the warrant to run under; else the newest that allows it")
+    ] = None,
     config: ConfigOption = None,
     dry_run: DryRunOption = False,
     json_: JsonOption = False,
@@ -84,25 +87,41 @@ def match(
     """
     home = open_home(config, "bank")
     settings = home.settings.match
-    path = _existing(customers)
+    path = existing(customers)
     listed = read_customers(path, CUSTOMER_COLUMNS.override(settings.columns), duplicates=settings.duplicates)
-    _report_rejects(listed, rejects)
-    job = MatchJob(
-        dataset=settings.dataset,
-        divisions=tuple(settings.divisions),
-        warrant=Warrant(settings.purpose, settings.legal_basis, actor()),
-        list_name=path.name,
-        epoch=epoch,
-    )
-    with _client(home) as client:
+    report_rejects(listed, rejects)
+    store, divisions = open_store(home), tuple(settings.divisions)
+    max_age = timedelta(days=settings.max_age_days)
+    warrants = open_warrants(home, store)
+    with connect(home, home.settings.province) as client:
         province = read_identity(home.resolve(home.settings.province.identity))
         if dry_run:
-            _print_preview(preview_match(job, listed, store=_store(home), client=client, province=province), json_)
-            return
-        with progress_bars(quiet=json_) as steps:
-            run = run_match(
-                job, listed, store=_store(home), client=client, province=province, observe=_bar_observer(steps)
+            found, refusal = _try_warrant(warrants, settings.dataset, divisions, warrant)
+            preview = preview_match(
+                settings.dataset,
+                listed,
+                warrant=found,
+                epoch=epoch,
+                max_age=max_age,
+                store=store,
+                client=client,
+                province=province,
             )
+            _print_preview(preview, found, refusal, as_json=json_)
+            return
+        job = MatchJob(
+            dataset=settings.dataset,
+            divisions=divisions,
+            warrant=warrants.require(settings.dataset, divisions, warrant),
+            list_name=path.name,
+            epoch=epoch,
+            operator=actor(),
+            list_sha256=file_sha256(path),
+            max_age=max_age,
+            keep_runs=settings.keep_runs,
+        )
+        with progress_bars(quiet=json_) as steps:
+            run = run_match(job, listed, store=store, client=client, province=province, observe=bar_observer(steps))
     _print_run(run, listed, as_json=json_)
 
 
@@ -119,7 +138,7 @@ def export(
     Example: mingce bank export 初筛名单.xlsx
     """
     home = open_home(config, "bank")
-    store = _store(home)
+    store = open_store(home)
     chosen = _completed_run(store, run)
     columns = screening_columns(store, chosen, unmatched=unmatched)
     write_export(out, columns, format=format_of(out, Format), id_columns=(ID_COLUMN,))
@@ -152,7 +171,7 @@ def handover(
             "没有指定财政局；用 --bureau 或设置 handover.bureau", "No bureau; use --bureau or set handover.bureau"
         )
     recipient = read_identity(target)
-    store = _store(home)
+    store = open_store(home)
     chosen = _completed_run(store, run)
     rows = write_run_handover(out, store, chosen, home.open_keys().get_identity(), recipient, home.clock)
     print_result(
@@ -173,21 +192,23 @@ def status(config: ConfigOption = None, json_: JsonOption = False) -> None:
 
     Example: mingce bank status
     """
-    store = _store(open_home(config, "bank"))
-    found = store.get_status()
+    store = open_store(open_home(config, "bank"))
+    found, unsettled = store.get_status(), len(store.records.list_unsettled())
     result = {
         "alarms": [vars(alarm) for alarm in found.alarms],
         "editions": found.editions,
         "asked": found.asked,
         "runs": [vars(run) for run in found.runs],
+        "unsettled_records": unsettled,
     }
-    lines = [
-        say(
-            f"！警报 {alarm.alarm_id}（{alarm.at}）：{alarm.code} {alarm.detail}",
-            f"! alarm {alarm.alarm_id} ({alarm.at}): {alarm.code} {alarm.detail}",
+    lines = [alarm_line(alarm) for alarm in found.alarms]
+    if unsettled:
+        lines.append(
+            say(
+                f"{unsettled} 份交换记录省方尚未签署，下次匹配时补送。",
+                f"{unsettled} exchange records wait for the province's signature; the next match hands them in.",
+            )
         )
-        for alarm in found.alarms
-    ]
     lines += [f"{e['dataset']}/{e['epoch']} #{e['edition']}  {e['fingerprint'][:16]}…" for e in found.editions]
     print_result(result, lines or [say("没有警报。", "No alarm.")], as_json=json_)
     if found.runs and not json_:
@@ -217,76 +238,53 @@ def acknowledge(
 
     Example: mingce bank acknowledge 3
     """
-    _store(open_home(config, "bank")).alarms.acknowledge(alarm, actor())
+    open_store(open_home(config, "bank")).alarms.acknowledge(alarm, actor())
     print_result({"alarm": alarm}, [say(f"警报 {alarm} 已确认。", f"Alarm {alarm} acknowledged.")], as_json=json_)
-
-
-def _store(home: Home) -> BankStore:
-    return BankStore(home.path, home.open_keys().get_store_secret(STORE_SECRET), home.clock)
-
-
-def _client(home: Home) -> ProvinceClient:
-    link = home.settings.province
-    connection = Connection(
-        url=link.url,
-        ca_file=None if link.ca_file is None else home.resolve(link.ca_file),
-        proxy=link.proxy,
-        timeout_s=link.timeout_s,
-        allow_plain_http=link.allow_plain_http,
-    )
-    return ProvinceClient(connection, home.open_keys().get_identity(), home.clock)
-
-
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise Refused(f"没有文件 {path}", f"No file {path}")
-    return path
 
 
 def _completed_run(store: BankStore, given: str | None) -> Run:
     if given is not None:
         return store.runs.get(given)
     for run in store.runs.list_all():
-        if run.state == "COMPLETED":
+        if run.state in ("COMPLETED", "RELEASED"):
             return run
     raise Refused("还没有完成的匹配；先运行 mingce bank match", "No completed run yet; run mingce bank match")
 
 
-def _report_rejects(listed: CustomerList, path: Path | None) -> None:
-    if not listed.rejects:
-        return
-    if path is not None:
-        write_rejects(path, listed.rejects)
-        notice(say(f"退回 {len(listed.rejects):,} 行 → {path}", f"{len(listed.rejects):,} rows refused → {path}"))
-    else:
-        notice(
-            say(
-                f"退回 {len(listed.rejects):,} 行，用 --rejects 文件名 导出明细。",
-                f"{len(listed.rejects):,} rows refused; list them with --rejects FILE.",
-            )
-        )
+def _try_warrant(
+    warrants: Warrants, dataset: str, divisions: tuple[str, ...], named: str | None
+) -> tuple[Warrant | None, MingceError | None]:
+    """The warrant that a run would have, or why it would have none."""
+    try:
+        return warrants.require(dataset, divisions, named), None
+    except (WarrantMissing, WarrantNotInForce, WarrantExceeded) as error:
+        return None, error
 
 
-def _bar_observer(steps: Steps):  # type: ignore[no-untyped-def]
-    last = ""
-
-    def observe(progress: Progress) -> None:
-        nonlocal last
-        if progress.step != last:
-            last = progress.step
-            steps.begin(say(*STEP_NAMES[progress.step]), progress.total)
-        steps.advance_to(progress.done)
-
-    return observe
-
-
-def _print_preview(preview: dict[str, object], as_json: bool) -> None:
+def _print_preview(
+    preview: dict[str, object], warrant: Warrant | None, refusal: MingceError | None, *, as_json: bool
+) -> None:
+    """What would be done, and whether the warrant allows it."""
+    if warrant is not None:
+        try:
+            warrant.require_customers(cast(int, preview["under_warrant"]))
+        except WarrantExceeded as error:
+            refusal = error
+    allowed = say("授权书允许。", "The warrant allows it.")
+    if refusal is not None:
+        allowed = "！" + say("。", ". ").join(explain(refusal))
     line = say(
         "演练：{customers:,} 个客户，其中 {new:,} 个本期未查询；将发送 {elements:,} 个元素，额度剩余 {remaining:,}",
         "dry run: {customers:,} customers, {new:,} not asked in this epoch; "
         "would send {elements:,} elements, {remaining:,} left in the budget",
     )
-    print_result({**preview, "dry_run": True}, [line.format(**preview)], as_json=as_json)
+    result = {
+        **preview,
+        "dry_run": True,
+        "warrant": None if warrant is None else warrant.sha256,
+        "refused": None if refusal is None else refusal.code,
+    }
+    print_result(result, [line.format(**preview), allowed], as_json=as_json)
 
 
 def _print_run(run: Run, listed: CustomerList, *, as_json: bool) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from keys.clock import SystemClock
 from keys.files import write_atomic
+from scripts.bench_endpoint import bench_endpoint
 from scripts.benchmarks.kernel import measure_checks, measure_kernel
 from scripts.benchmarks.machine import describe_machine
 from scripts.benchmarks.measure import MIN_RUNS, Scaling
@@ -26,7 +27,8 @@ from scripts.output import print_table, progress_bars
 
 FORMAT = "mingce-bench/1"
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, invoke_without_command=True)
+app.command("endpoint")(bench_endpoint)
 
 
 class Size(StrEnum):
@@ -53,8 +55,9 @@ QUICK = Effort(256, 2_000, 350, 250, MIN_RUNS, MIN_RUNS)
 FULL = Effort(4_096, 70_000, 14_000, 10_000, 31, 7)
 
 
-@app.command()
+@app.callback()
 def bench(
+    context: typer.Context,
     quick: Annotated[bool, typer.Option("--quick", help="a few seconds: a smoke test, not figures to quote")] = False,
     size: Annotated[
         Size | None, typer.Option(help="also run the whole job once, with the memory of each process")
@@ -68,6 +71,8 @@ def bench(
 
     Example: mingce bench --size L --out bench.json
     """
+    if context.invoked_subcommand is not None:
+        return
     effort = QUICK if quick else FULL
     with progress_bars(quiet=json_) as steps:
         steps.begin(say("内核", "kernel"))

@@ -12,14 +12,19 @@ from keys.clock import SystemClock
 from keys.files import write_atomic
 from keys.receipts import open_receipt_keys
 from matcher.bureau.store import STORE_SECRET, BureauStore
+from matcher.canaries import open_canaries
 from matcher.handover import read_handover
-from scripts import templates
+from scripts import checks, record_commands, templates
+from scripts.alarms import alarm_line
 from scripts.home import ConfigOption, DryRunOption, Home, JsonOption, actor, create_home, open_home, read_identity
 from scripts.language import say
 from scripts.messages import Refused
 from scripts.output import print_result, print_table
 
 app = typer.Typer(no_args_is_help=True, help="县财政局：接收候选家庭。 Take over candidates.")
+
+app.add_typer(checks.app)
+app.command("records")(record_commands.bureau_records)
 
 PROVINCE_IDENTITY = "province.identity.json"
 
@@ -92,6 +97,32 @@ def import_receipt_keys(
             say(
                 f"已保存 {keys.dataset} {keys.epoch} 期的凭据密钥：{'、'.join(sorted(keys.keys))}",
                 f"Stored the receipt keys of {keys.dataset} {keys.epoch}: {', '.join(sorted(keys.keys))}",
+            )
+        ],
+        as_json=json_,
+    )
+
+
+@app.command("import-canaries")
+def import_canaries(
+    file: Annotated[Path, typer.Argument(help="the province's sealed file (.mcc)")],
+    config: ConfigOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Recognise the province's canaries from now on: rows that show that a bank has been guessing numbers.
+
+    Example: mingce bureau import-canaries canaries.mcc
+    """
+    home = open_home(config, "bureau")
+    province = read_identity(home.path / PROVINCE_IDENTITY)
+    canaries = open_canaries(_read(file), home.open_keys().get_identity(), province)
+    new = _store(home).add_canaries(canaries)
+    print_result(
+        {"dataset": canaries.dataset, "canaries": len(canaries.households), "new": new},
+        [
+            say(
+                f"{canaries.dataset}：金丝雀 {len(canaries.households):,} 户，新增 {new:,}",
+                f"{canaries.dataset}: {len(canaries.households):,} canaries, {new:,} new",
             )
         ],
         as_json=json_,
@@ -204,7 +235,7 @@ def status(config: ConfigOption = None, json_: JsonOption = False) -> None:
     store = _store(open_home(config, "bureau"))
     alarms = store.alarms.list_waiting()
     handovers = store.list_handovers()
-    lines = [f"! {alarm.alarm_id} {alarm.at} {alarm.code} {alarm.detail}" for alarm in alarms]
+    lines = [alarm_line(alarm) for alarm in alarms]
     lines += [f"{h['imported_at']}  {h['bank']}  {h['accepted']:,}/{h['rows']:,}" for h in handovers]
     print_result(
         {"alarms": [vars(alarm) for alarm in alarms], "handovers": handovers},

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import resource
 import sys
 from importlib import import_module
 from importlib.metadata import version
@@ -16,7 +18,22 @@ from scripts.language import say, set_language
 from scripts.messages import exit_code, explain
 from scripts.output import err
 
-COMMANDS = ("province", "bank", "bureau", "keys", "exchange", "generate", "bench", "demo")
+COMMANDS = (
+    "province",
+    "department",
+    "bank",
+    "bureau",
+    "keys",
+    "operator",
+    "audit",
+    "certificate",
+    "exchange",
+    "generate",
+    "subsidy",
+    "policy",
+    "bench",
+    "demo",
+)
 
 
 class _CommandsOnDemand(TyperGroup):
@@ -77,6 +94,7 @@ def main() -> None:
     """The entry point: 0 done, 2 wrong usage, 3 input refused, 4 a guard waits for an operator,
     5 the other side is unreachable or busy, 6 something is not authentic, 7 another run is at work, 1 anything else."""
     set_language()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold keys and ID numbers
     try:
         code = app(standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
@@ -86,11 +104,8 @@ def main() -> None:
         report(error)
         code = exit_code(error)
     except OSError as error:
-        where = error.filename or ""
-        err.print(
-            say(f"读写失败：{where} {error.strerror}", f"Cannot read or write: {where} {error.strerror}"), markup=False
-        )
-        code = 3
+        report_os_error(error)
+        code = 3 if error.errno in (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR) else 1
     except Exception as error:
         if not isinstance(error, UsageError):
             raise
@@ -112,6 +127,17 @@ def report(error: MingceError) -> None:
     err.print(what, markup=False)
     if hint:
         err.print(say("下一步：", "Next: ") + hint, markup=False)
+
+
+def report_os_error(error: OSError) -> None:
+    """A file that cannot be read or written, in the same two forms."""
+    where, why = error.filename or "", error.strerror or type(error).__name__
+    what = say(f"读写失败：{where} {why}", f"Cannot read or write: {where} {why}")
+    if "--json" in sys.argv:
+        document = {"error": {"code": "file_failed", "message": what, "next": "", "detail": f"{where} {why}"}}
+        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+        return
+    err.print(what, markup=False)
 
 
 if __name__ == "__main__":

@@ -155,19 +155,10 @@ class Demo:
         self.run("bureau", "init", "bureau", "--name", "嵊泗县财政局（演示）", "--division", COUNTY)
         for home, identity in (("bank", "province"), ("bank", "bureau"), ("bureau", "province"), ("bureau", "bank")):
             shutil.copy(self._folder / identity / "identity.json", self._folder / home / f"{identity}.identity.json")
+        self.authorise(customers)
         self.run("keys", "create-epoch", "base", "2026", "--activate", "--config", "province")
-        # Batches are padded and padding is charged: a small demo declares more customers than it has.
-        self.run(
-            "province",
-            "register",
-            "bank/identity.json",
-            "--division",
-            COUNTY,
-            "--customers",
-            max(customers, 10_000),
-            "--config",
-            "province",
-        )
+        self.run("province", "register", "bank/identity.json", "--division", COUNTY, "--config", "province")
+        self.grant_budget("嵊泗农商银行（演示）", customers)
         self.run(
             "province",
             "export-receipt-keys",
@@ -182,6 +173,37 @@ class Demo:
         self.run("bureau", "trust", "bureau/province.identity.json", "--config", "bureau")
         self.run("bureau", "trust", "bureau/bank.identity.json", "--config", "bureau")
         self.run("bureau", "import-receipt-keys", "receipt-keys.mck", "--config", "bureau")
+
+    def authorise(self, customers: int) -> None:
+        """Two made-up operators at the bank sign what it may ask. Their passphrases lie open: it is a demo."""
+        self.title("农商银行：两人签署匹配授权书", "Bank: two operators sign a warrant")
+        secret = self.make_operators("bank")
+        terms = ("--agreement", "演示-2026-01", "--max-new-customers", max(customers, 10_000))
+        signed = ("--operator", "bank-proposer.operator", *secret, "--config", "bank")
+        warrant = self.run("bank", "warrant", "propose", *terms, *signed)["warrant"]
+        self.run(
+            "bank", "warrant", "sign", warrant, "--operator", "bank-approver.operator", *secret, "--config", "bank"
+        )
+
+    def grant_budget(self, bank: str, customers: int) -> None:
+        """Two made-up operators at the province decide how much the bank may ask."""
+        self.title("省财政厅：一人申报、一人复核银行额度", "Province: one declares the bank's budget, another approves")
+        secret = self.make_operators("province")
+        signed = ("--operator", "province-proposer.operator", *secret, "--config", "province")
+        numbers = ("--customers", customers, "--new-a-night", 100, "--reason", "演示")
+        declared = self.run("province", "declare", bank, *numbers, *signed)["declaration_id"]
+        approver = ("--operator", "province-approver.operator", *secret, "--config", "province")
+        self.run("province", "approve", declared, *approver)
+
+    def make_operators(self, home: str) -> tuple[str, ...]:
+        """``<home>-proposer.operator`` and ``<home>-approver.operator``; returns the options for their passphrase."""
+        (self._folder / "口令.txt").write_text("演示用口令，请勿照搬，十二字以上\n", "utf-8")
+        secret = ("--passphrase-file", "口令.txt")
+        for name, role in (("演示经办", "proposer"), ("演示复核", "approver")):
+            file = f"{home}-{role}.operator"
+            self.run("operator", "create", name, "--out", file, *secret)
+            self.run("operator", "register", f"{file}.identity.json", "--config", home)
+        return secret
 
     @contextmanager
     def serving(self) -> Iterator[None]:

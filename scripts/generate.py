@@ -1,4 +1,4 @@
-"""``mingce generate``: made-up counties and customers. Nobody in them can exist: no such prefix exists."""
+"""``mingce generate``: made-up counties, customers and departments. Nobody in them can exist: no such prefix does."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import typer
 
 from matcher.generate import county as counties
 from matcher.generate import customers as customer_lists
+from matcher.generate import departments as department_lists
 from matcher.generate.county import generate_county
 from matcher.generate.customers import CustomerSpec, generate_customers
+from matcher.generate.departments import DepartmentKind, generate_department
 from matcher.generate.households import CountySpec
 from scripts.home import JsonOption
 from scripts.language import say
@@ -72,6 +74,36 @@ def customers(
             say(
                 f"{customers:,} 个客户（虚构），其中 {listed:,} 个在名单上 → {out}",
                 f"{customers:,} made-up customers, {listed:,} of them listed → {out}",
+            )
+        ],
+        as_json=json_,
+    )
+
+
+@app.command()
+def department(
+    out: Annotated[Path, typer.Argument(help="where to: .csv, .xlsx or .parquet")],
+    kind: Annotated[DepartmentKind, typer.Option(help="民政, 公安, 不动产 or 公积金")],
+    truth: Annotated[Path, typer.Option(help="where to write what must come of each number (CSV)")] = Path(
+        "部门答案.csv"
+    ),
+    county: CountyOption = "330922",
+    rows: RowsOption = 70_000,
+    seed: SeedOption = 1,
+    json_: JsonOption = False,
+) -> None:
+    """A department's list about the people of the base list of the same county, rows and seed.
+
+    Example: mingce generate department 救助名单.csv --kind minzheng --rows 7000
+    """
+    spec = CountySpec(rows, seed, county)
+    made = generate_department(out, truth, kind, spec, format=format_of(out, department_lists.Format))
+    print_result(
+        {"file": str(out), "truth": str(truth), "kind": kind, "rows": made.rows, "households": made.households},
+        [
+            say(
+                f"{made.households:,} 户中的 {made.rows:,} 人（虚构）→ {out}",
+                f"{made.rows:,} made-up people of {made.households:,} households → {out}",
             )
         ],
         as_json=json_,

@@ -54,9 +54,13 @@ def open_any_home(config: Path | None, clock: Clock | None = None) -> Home:
 
 
 def open_home(config: Path | None, party: str, clock: Clock | None = None) -> Home:
-    """Load a party's configuration. Raises SettingsInvalid if it is another party's."""
+    """Load a party's configuration. Raises SettingsInvalid if it is another party's.
+
+    A department is a sender as the province is, so the province's commands work in its home too.
+    """
     home = open_any_home(config, clock)
-    if home.settings.party != party:
+    found = "province" if home.settings.party == "department" else home.settings.party
+    if found != party:
         reason = f"{home.settings.party} ≠ {party}"
         raise SettingsInvalid("another party's configuration", file=str(home.path), field="party", reason=reason)
     return home

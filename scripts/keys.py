@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from keys.clock import format_time
+from keys.destruction import Destruction
 from keys.files import write_atomic
 from keys.identity import readable_fingerprint
-from matcher.province.ledger import Ledger
+from scripts import rotation
 from scripts.home import ConfigOption, DryRunOption, Home, JsonOption, open_any_home, open_home, open_kek, read_identity
 from scripts.language import say
 from scripts.messages import Refused
-from scripts.output import print_result
+from scripts.output import notice, print_result
+from scripts.rotation import CONDITIONS, open_rotation
 
 app = typer.Typer(no_args_is_help=True, help="密钥与身份。 Identities, epochs, the key-encryption key.")
+app.command("plan")(rotation.plan)
+app.command("apply")(rotation.apply)
 
 DatasetArgument = Annotated[str, typer.Argument(help="the dataset")]
 EpochArgument = Annotated[str, typer.Argument(help="the epoch, for example 2026")]
@@ -26,13 +30,14 @@ YesOption = Annotated[bool, typer.Option("--yes", help="do not ask")]
 
 @app.command("list")
 def list_(config: ConfigOption = None, json_: JsonOption = False) -> None:
-    """The home's identity and all epochs.
+    """The home's identity, all epochs, and the signed records of destroyed keys.
 
     Example: mingce keys list
     """
     keystore = open_any_home(config).open_keys()
     identity = keystore.get_public_identity()
     epochs = keystore.list_epochs()
+    destructions = keystore.list_destructions()
     result = {
         "identity": {"name": identity.name, "kind": identity.kind, "fingerprint": identity.fingerprint},
         "epochs": [
@@ -46,9 +51,24 @@ def list_(config: ConfigOption = None, json_: JsonOption = False) -> None:
             }
             for e in epochs
         ],
+        "destructions": [
+            {
+                "dataset": d.dataset,
+                "epoch": d.epoch,
+                "fingerprint": d.fingerprint,
+                "actor": d.actor,
+                "destroyed_at": format_time(d.destroyed_at),
+                "reason": d.reason,
+                "removed": d.removed,
+                "is_shredded": d.shredded_at is not None,
+                "envelope": json.loads(d.envelope),
+            }
+            for d in destructions
+        ],
     }
     lines = [f"{identity.name}  {readable_fingerprint(identity.fingerprint)}"]
     lines += [f"{e.dataset}/{e.epoch}  {e.state}  {readable_fingerprint(e.fingerprint)}" for e in epochs]
+    lines += [_destruction_line(d) for d in destructions]
     print_result(result, lines, as_json=json_)
 
 
@@ -67,13 +87,10 @@ def create_epoch(
     Example: mingce keys create-epoch base 2026 --activate
     """
     home = open_home(config, "province")
-    not_before = home.clock.now().replace(microsecond=0)
-    not_after = not_before + timedelta(days=days)
     if dataset not in home.settings.dataset:
         raise Refused(f"mingce.toml 里没有名单 {dataset}", f"No dataset {dataset} in mingce.toml")
     if not dry_run:
-        keystore = home.open_keys()
-        keystore.create_epoch(dataset, epoch, not_before=not_before, not_after=not_after)
+        open_rotation(home).create(dataset, epoch, days=days)
         if activate:
             _activate(home, dataset, epoch)
     _print_state(dataset, epoch, "active" if activate else "pending", dry_run=dry_run, as_json=json_)
@@ -87,7 +104,10 @@ def activate(
     dry_run: DryRunOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Serve an epoch and make it the one that banks use.
+    """Serve an epoch, and make it the one that banks use as soon as it has an edition and budgets.
+
+    Until then the epoch before it stays the current one, and both are served. Run it again, or
+    `keys apply`, when the first edition is published.
 
     Example: mingce keys activate base 2027
     """
@@ -111,7 +131,7 @@ def expire(
     """
     home = open_home(config, "province")
     if not dry_run:
-        home.open_keys().expire_epoch(dataset, epoch)
+        open_rotation(home).expire(dataset, epoch)
     _print_state(dataset, epoch, "expired", dry_run=dry_run, as_json=json_)
 
 
@@ -125,7 +145,9 @@ def destroy(
     dry_run: DryRunOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Destroy an expired epoch's key. This cannot be undone.
+    """Destroy an expired epoch's key and its files. This cannot be undone; a signed record of it stays.
+
+    Copies in backups are not reached: destroy those too.
 
     Example: mingce keys destroy base 2026 --reason 年度归档
     """
@@ -137,7 +159,7 @@ def destroy(
                 f"Destroy the key of {dataset} {epoch}? It cannot come back",
             )
             typer.confirm(question, abort=True, err=True)
-        home.open_keys().destroy_epoch(dataset, epoch, reason=reason)
+        open_rotation(home).destroy(dataset, epoch, reason)
     _print_state(dataset, epoch, "destroyed", dry_run=dry_run, as_json=json_)
 
 
@@ -150,9 +172,9 @@ def rotate(
     dry_run: DryRunOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Create and activate the next epoch; the one before stays active until you expire it.
+    """Create and activate the next epoch now, without waiting for the plan; the one before stays served.
 
-    Budgets are per epoch: register the banks again for the new one, then `province refresh`.
+    Banks are sent to it once it has an edition (`province refresh`) and budgets (they are per epoch).
 
     Example: mingce keys rotate base 2027
     """
@@ -245,8 +267,21 @@ def compare(
 
 
 def _activate(home: Home, dataset: str, epoch: str) -> None:
-    home.open_keys().activate_epoch(dataset, epoch)
-    Ledger.open(home.path, home.clock).set_current_epoch(dataset, epoch)
+    missing = open_rotation(home).activate(dataset, epoch)
+    if missing:
+        notice(
+            say("已启用，但各方仍用原来的一期：", "Active, but callers stay with the epoch before: ")
+            + say(*CONDITIONS[missing])
+        )
+
+
+def _destruction_line(record: Destruction) -> str:
+    state = "" if record.shredded_at else say("（残留未清完，请运行 keys apply）", " (traces left: run `keys apply`)")
+    when = format_time(record.destroyed_at)
+    return say(
+        f"已销毁 {record.dataset}/{record.epoch}  {when}  {record.actor}：{record.reason}{state}",
+        f"destroyed {record.dataset}/{record.epoch}  {when}  {record.actor}: {record.reason}{state}",
+    )
 
 
 def _plain(text: str) -> str:

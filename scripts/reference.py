@@ -35,16 +35,22 @@ Every command takes `--help`. `--config` names a `mingce.toml` or its folder (el
 
 def sections(command: Any, path: str) -> Iterator[str]:
     if isinstance(command, TyperGroup):
+        if command.invoke_without_command:
+            yield _section(command, path)
         context = typer.Context(command)
         for name in command.list_commands(context):
             found = command.get_command(context, name)
             yield from sections(found, f"{path} {name}")
         return
+    yield _section(command, path)
+
+
+def _section(command: Any, path: str) -> str:
     lines = [f"## {path}", "", *(line.strip() for line in (command.help or "").splitlines()), ""]
     options = [_describe(parameter) for parameter in command.params]
     if options:
         lines += ["| | |", "|---|---|", *(option for option in options if option), ""]
-    yield "\n".join(lines)
+    return "\n".join(lines)
 
 
 def _describe(parameter: Any) -> str:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import tomllib
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from keys.rotation import RotationPolicy
 from psi.errors import InputError
 
 CONFIG_NAME = "mingce.toml"
@@ -35,10 +37,38 @@ class KeySettings(Section):
     )
 
 
+class RotationSettings(Section):
+    """How a dataset's epochs follow one another (docs/how-to/rotate-an-epoch.md), in days."""
+
+    period_days: int = Field(365, description="from the end of one epoch to the end of the next")
+    create_days: int = Field(60, description="the next epoch is created so long before the present one ends")
+    overlap_days: int = Field(30, description="so long the old and the new epoch are both served")
+    retain_days: int = Field(90, description="an expired epoch's key is kept so long, for receipts, then destroyed")
+    public_editions: Literal["remove", "keep"] = Field(
+        "remove", description="what becomes of the published files of a destroyed epoch"
+    )
+
+    @cached_property
+    def policy(self) -> RotationPolicy:
+        return RotationPolicy(**self.model_dump())
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        try:
+            _ = self.policy
+        except InputError as error:
+            raise ValueError(error.detail) from None
+        return self
+
+
 class DatasetSettings(Section):
     """One list that a sender publishes."""
 
     title: str = "基础名单库"
+    label: str = Field("kuozhong/1", description="what a row holds: a built-in label schema, or a .toml file of one")
+    division: str | None = Field(
+        None, pattern="^[0-9]{6}$", description="the county of all rows, for a list that does not say"
+    )
     source: Path | None = Field(None, description="the file that the nightly refresh reads")
     duplicates: Literal["first", "last"] = Field(
         "last", description="which row of an ID number that stands twice is kept"
@@ -46,15 +76,34 @@ class DatasetSettings(Section):
     shrink_limit: float = Field(
         0.2, ge=0, le=1, description="a refresh stops when more than this share of the rows is gone"
     )
-    label_width: int = Field(64, ge=8, le=4096, description="bytes of a label; fixed for the life of an epoch")
+    label_width: int | None = Field(
+        None, ge=8, le=4096, description="bytes of a label, else its schema's; fixed for the life of an epoch"
+    )
     bucket: int = Field(1024, ge=1, description="slices are padded to a multiple of this many rows")
+    delta_limit: float = Field(
+        0.1, ge=0, le=1, description="up to this share of the rows changed since the last full edition makes a delta"
+    )
+    renew_days: int = Field(7, ge=1, description="an unchanged list is published anew after so many days")
+    keep_editions: int = Field(30, ge=1, description="older editions are removed, but never one still needed")
     columns: dict[str, str | list[str]] = Field(default_factory=dict, description="our field = the file's heading(s)")
+    rotation: RotationSettings = RotationSettings()
 
 
 class ServeSettings(Section):
     host: str = "127.0.0.1"
     port: int = Field(8443, ge=0, le=65535)
+    unix_socket: Path | None = Field(None, description="listen on this file instead, for a reverse proxy")
     workers: int = Field(2, ge=1, description="evaluations at the same time")
+    tls_cert: Path | None = Field(None, description="the server's certificate with its chain, PEM")
+    tls_key: Path | None = Field(None, description="its private key, PEM")
+    client_ca: Path | None = Field(None, description="authorities for client certificates, PEM; every caller is asked")
+    require_client_certificate: bool = Field(
+        False, description="serve no party without a bound certificate; else only parties that have one are held to it"
+    )
+    behind_proxy: bool = Field(
+        False, description="a reverse proxy on this machine ends TLS and names the client certificate it verified"
+    )
+    allow_plain_http: bool = Field(False, description="http beyond loopback; only behind a tunnel that you trust")
 
 
 class ProvinceLink(Section):
@@ -62,10 +111,25 @@ class ProvinceLink(Section):
 
     url: str = "http://127.0.0.1:8443"
     identity: Path = Path("province.identity.json")
-    ca_file: Path | None = None
+    ca_file: Path | None = Field(None, description="authorities for the province's certificate, PEM; else the system's")
+    client_cert: Path | None = Field(None, description="this side's client certificate with its chain, PEM")
+    client_key: Path | None = Field(None, description="its private key, PEM")
     proxy: str | None = None
     timeout_s: float = Field(60, gt=0)
     allow_plain_http: bool = Field(False, description="http beyond loopback; only behind a tunnel that you trust")
+
+
+class DepartmentLink(ProvinceLink):
+    """A department's dataset that a bureau checks households against, and how it reaches the department."""
+
+    identity: Path
+    dataset: str
+    label: str = Field(description="the label schema agreed on: a built-in one, or a .toml file of it")
+    divisions: list[str] = Field(default_factory=list, description="the slices to look in; else the bureau's counties")
+    purpose: str = "扩中家庭部门核验"
+    legal_basis: str = "个人信息保护法第十三条；家庭核验授权"
+    max_age_days: int = Field(30, ge=1, description="an edition older than this is refused")
+    keep_runs: int = Field(7, ge=2, description="results of older checks are removed")
 
 
 class MatchSettings(Section):
@@ -74,6 +138,8 @@ class MatchSettings(Section):
     duplicates: Literal["first", "last"] = "last"
     purpose: str = "扩中家庭名单匹配"
     legal_basis: str = "个人信息保护法第十三条；客户单独同意"
+    max_age_days: int = Field(30, ge=1, description="an edition older than this is refused")
+    keep_runs: int = Field(7, ge=2, description="screening records of older runs are removed")
     columns: dict[str, str | list[str]] = Field(default_factory=dict)
 
 
@@ -86,12 +152,13 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="MINGCE_", env_nested_delimiter="__", extra="forbid", frozen=True)
 
-    party: Literal["province", "bank", "bureau"]
+    party: Literal["province", "department", "bank", "bureau"]
     name: str
     keys: KeySettings = KeySettings()
     dataset: dict[str, DatasetSettings] = Field(default_factory=dict)
     serve: ServeSettings = ServeSettings()
     province: ProvinceLink = ProvinceLink()
+    department: dict[str, DepartmentLink] = Field(default_factory=dict)
     match: MatchSettings = MatchSettings()
     handover: HandoverSettings = HandoverSettings()
     divisions: list[str] = Field(default_factory=list, description="a bureau's own counties, six digits each")

@@ -103,3 +103,75 @@ _TABLES = (
 def m001_first_tables(database: Database) -> None:
     for statement in _TABLES:
         database.execute(statement)
+
+
+_ACCOUNTABILITY = (
+    """
+    CREATE TABLE warrant (
+        sha256      TEXT PRIMARY KEY CHECK (length(sha256) = 64),  -- of the signed payload
+        state       TEXT NOT NULL CHECK (state IN ('PROPOSED', 'SIGNED', 'REVOKED')),
+        envelope    BLOB NOT NULL,  -- with one signature or two
+        proposed_at TEXT NOT NULL,
+        signed_at   TEXT,
+        revoked_at  TEXT,
+        revocation  BLOB,           -- signed by the operator who took it back
+        CHECK ((state = 'REVOKED') = (revocation IS NOT NULL))
+    ) STRICT
+    """,
+    "ALTER TABLE run ADD COLUMN agreement_no TEXT",
+    "ALTER TABLE run ADD COLUMN warrant_sha256 TEXT",  # NULL for runs from before there were warrants
+    "ALTER TABLE run ADD COLUMN list_sha256 TEXT",  # of the customer file, so that an auditor gets the same file
+    "ALTER TABLE batch ADD COLUMN sealed_rows BLOB",  # n*8 bytes: the items' row numbers in that file
+    "ALTER TABLE batch ADD COLUMN asked_run_id TEXT REFERENCES run (run_id)",  # which sent it last; NULL: never sent
+    "ALTER TABLE batch ADD COLUMN record_sha256 TEXT",  # the exchange record that names it with its answer
+    "UPDATE batch SET asked_run_id = run_id, record_sha256 = '' WHERE state = 'DONE'",  # from before there were records
+    """
+    CREATE TABLE exchange_record (
+        sha256        TEXT PRIMARY KEY CHECK (length(sha256) = 64),  -- of the signed payload
+        run_id        TEXT NOT NULL REFERENCES run (run_id),
+        dataset       TEXT NOT NULL,
+        epoch         TEXT NOT NULL,
+        state         TEXT NOT NULL CHECK (state IN ('SIGNED', 'COUNTERSIGNED', 'DISPUTED')),
+        envelope      BLOB NOT NULL,  -- signed by the bank, and by the province once COUNTERSIGNED
+        elements      INTEGER NOT NULL,
+        signed_at     TEXT NOT NULL,
+        settled_at    TEXT
+    ) STRICT
+    """,
+    """
+    CREATE TABLE audit_opening (
+        draw_sha256    TEXT PRIMARY KEY CHECK (length(draw_sha256) = 64),  -- of the auditor's signed payload
+        record_sha256  TEXT NOT NULL REFERENCES exchange_record (sha256),
+        auditor        TEXT NOT NULL,  -- fingerprint
+        positions      INTEGER NOT NULL,
+        approval       BLOB NOT NULL,  -- the operators' decision to open, with one signature or two
+        approved_at    TEXT,
+        opened_at      TEXT,
+        opening_sha256 TEXT            -- of the sealed file that was given out
+    ) STRICT
+    """,
+)
+
+
+@BANK_MIGRATIONS()
+def m003_accountability(database: Database) -> None:
+    for statement in _ACCOUNTABILITY:
+        database.execute(statement)
+
+
+@BANK_MIGRATIONS()
+def m005_forgotten_epochs(database: Database) -> None:
+    database.execute(
+        """
+        CREATE TABLE forgotten_epoch (
+            number    INTEGER PRIMARY KEY,
+            dataset   TEXT NOT NULL,
+            epoch     TEXT NOT NULL,
+            at        TEXT NOT NULL,
+            operator  TEXT NOT NULL,
+            batches   INTEGER NOT NULL,  -- whose PRF outputs are gone since
+            customers INTEGER NOT NULL,
+            openings  INTEGER NOT NULL   -- batches that no auditor can have opened any more
+        ) STRICT
+        """
+    )

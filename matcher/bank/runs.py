@@ -12,6 +12,7 @@ from sqlite_utils import Database
 from keys.clock import Clock, format_time
 from keys.database import write_transaction
 from matcher.bank.editions import KnownEdition
+from matcher.bank.warrants import Warrant
 from matcher.rows import fetch_all, fetch_first, fetch_records
 from matcher.sealing import Sealer
 from psi.errors import InputError, MingceError
@@ -23,18 +24,25 @@ TRANSITIONS = {
     "PROPOSED": {"AUTHORISED", "ABORTED"},
     "AUTHORISED": {"RUNNING", "ABORTED"},
     "RUNNING": {"COMPLETED", "ABORTED"},
-    "COMPLETED": {"RELEASED"},
+    "COMPLETED": {"RELEASED", "ARCHIVED"},
     "RELEASED": {"ARCHIVED"},
     "ABORTED": {"ARCHIVED"},
     "ARCHIVED": set(),
 }
 UNFINISHED = ("PROPOSED", "AUTHORISED", "RUNNING")
+FINISHED = ("COMPLETED", "RELEASED")  # their screening records are there; those of an archived run are not
 
 
 class RunNotFound(InputError):
     """No run has this id."""
 
     code = "run_not_found"
+
+
+class EpochForgotten(InputError):
+    """What is asked for was forgotten with its epoch (matcher.bank.forgetting)."""
+
+    code = "epoch_forgotten"
 
 
 class RunStateInvalid(MingceError):
@@ -44,22 +52,12 @@ class RunStateInvalid(MingceError):
 
 
 @dataclass(frozen=True)
-class Warrant:
-    """Why and by whom a list is matched; kept with the run (PIPL 6, 13; domain.md section 9)."""
-
-    purpose: str
-    legal_basis: str
-    operator: str
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not value.strip():
-                raise InputError("a run needs a purpose, a legal basis and an operator", field=name)
-
-
-@dataclass(frozen=True)
 class Run:
-    """One row of ``run``; the counts are None until the run is COMPLETED."""
+    """One row of ``run``; the counts are None until the run is COMPLETED.
+
+    ``agreement_no`` and ``warrant_sha256`` are None for runs from before there were warrants,
+    ``list_sha256`` where the list came from no file.
+    """
 
     run_id: str
     state: str
@@ -78,6 +76,9 @@ class Run:
     charged: int | None
     matched: int | None
     created_at: str
+    agreement_no: str | None
+    warrant_sha256: str | None
+    list_sha256: str | None
 
 
 _COLUMNS = ", ".join(Run.__dataclass_fields__)
@@ -99,10 +100,14 @@ class Runs:
         divisions: Sequence[str],
         warrant: Warrant,
         *,
+        operator: str,
         list_name: str,
         customers: int,
+        list_sha256: str | None = None,
     ) -> Run:
-        """Record a run in state PROPOSED, with the seed of its blinds."""
+        """Record a run in state PROPOSED, with the seed of its blinds. ``operator`` is who started it."""
+        if not operator.strip():
+            raise InputError("a run needs an operator", field="operator")
         manifest = edition.manifest
         record = {
             "run_id": run_id,
@@ -113,17 +118,20 @@ class Runs:
             "manifest_sha256": edition.sha256,
             "label_width": manifest.label.width,
             "divisions": json.dumps(list(divisions)),
-            "purpose": warrant.purpose,
-            "legal_basis": warrant.legal_basis,
-            "operator": warrant.operator,
+            "purpose": warrant.terms.purpose,
+            "legal_basis": warrant.terms.legal_basis,
+            "agreement_no": warrant.terms.agreement_no,
+            "warrant_sha256": warrant.sha256,
+            "operator": operator,
             "list_name": list_name,
+            "list_sha256": list_sha256,
             "sealed_seed": self._sealer.seal(seed, "run", "sealed_seed", run_id),
             "customers": customers,
             "created_at": format_time(self._clock.now()),
         }
         with write_transaction(self._database):
             self._database.table("run").insert(record)
-            self._record_event(run_id, "PROPOSED", warrant.operator, "")
+            self._record_event(run_id, "PROPOSED", operator, "")
         return self.get(run_id)
 
     def get(self, run_id: str) -> Run:
@@ -147,8 +155,10 @@ class Runs:
         )
 
     def get_seed(self, run_id: str) -> bytes:
-        """The 32 secret bytes from which the blinds of the run's batches are derived."""
+        """The 32 secret bytes from which the blinds of the run's batches are derived. Raises EpochForgotten."""
         ((sealed,),) = fetch_all(self._database, "SELECT sealed_seed FROM run WHERE run_id = ?", [run_id])
+        if not sealed:
+            raise EpochForgotten("the run's seed was forgotten with its epoch", run=run_id)
         return self._sealer.open(sealed, "run", "sealed_seed", run_id)
 
     def change_state(self, run_id: str, state: str, operator: str, note: str = "") -> None:
@@ -164,10 +174,14 @@ class Runs:
                 "UPDATE run SET asked = ?, charged = ?, matched = ? WHERE run_id = ?", [asked, charged, matched, run_id]
             )
 
+    def list_finished(self, dataset: str) -> list[Run]:
+        """The runs over one dataset whose screening records are there, the newest first."""
+        return [run for run in self.list_all() if run.dataset == dataset and run.state in FINISHED]
+
     def require_finished(self, run_id: str) -> Run:
         """The run, if its screening records are complete. Raises RunNotFound, RunStateInvalid."""
         run = self.get(run_id)
-        if run.state not in ("COMPLETED", "RELEASED"):
+        if run.state not in FINISHED:
             raise RunStateInvalid("the run is not completed", run=run_id, present=run.state, wanted="COMPLETED")
         return run
 
@@ -185,6 +199,10 @@ class Runs:
         for run_id in left:
             self.change_state(run_id, "ABORTED", operator, "interrupted")
         return left
+
+    def archive_within(self, run_id: str, operator: str) -> None:
+        """To ARCHIVED, in a transaction that the caller has begun. Raises RunNotFound, RunStateInvalid."""
+        self._change_state(run_id, "ARCHIVED", operator, "screening records removed")
 
     def _change_state(self, run_id: str, state: str, operator: str, note: str) -> None:
         present = self.get(run_id).state

@@ -1,4 +1,4 @@
-"""The screening records of a run: every customer of the list, with the label or without.
+"""The screening records of a run: every person of the list, with the label or without.
 
 They are kept in sealed blocks of Arrow IPC, and read back as Arrow batches for an
 export (初筛名单) or for the hand-over.
@@ -16,30 +16,34 @@ from sqlite_utils import Database
 from keys.database import write_transaction
 from matcher.bank.batches import Answers
 from matcher.rows import fetch_all
+from matcher.schemas import KUOZHONG
 from matcher.sealing import Sealer
 from matcher.tables import CustomerList
 from psi.columns import data_of, fixed, uint32
-from psi.edition import RECEIPT_BYTES, Manifest, Slice, find_labels, unpack_labels
+from psi.edition import RECEIPT_BYTES, Manifest, Slice, unpack_labels
 from psi.errors import MingceError
 from psi.identifiers import ITEM_BYTES, Verdict
+from psi.lookup import Overlay, find_labels
 
 BLOCK_ROWS = 32_768
 
-_FIELDS: list[pa.Field[Any]] = [
-    pa.field("row_no", pa.int64(), nullable=False),  # in the bank's own file, as a person counts them there
-    pa.field("name", pa.string()),  # 客户姓名, from the bank's own row
-    pa.field("item", pa.string(), nullable=False),  # 证件号码, normalised
-    pa.field("matched", pa.bool_(), nullable=False),
-    pa.field("household_no", pa.string()),  # 家庭编号; this and what follows is null where nothing matched
-    pa.field("household_size", pa.string()),  # 家庭人数, decimal
-    pa.field("division", pa.string()),  # 行政区划, 6, 9 or 12 digits
-    pa.field("expanding", pa.string()),  # 是否扩中家庭, 1 or 0
-    pa.field("reasons", pa.string()),  # 非扩中原因标签, codes joined by commas
-    pa.field("row_version", pa.uint32()),
-    pa.field("receipt", pa.binary(RECEIPT_BYTES)),
-    pa.field("input_state", pa.string(), nullable=False),  # the normaliser's remark, such as ok_converted_15
-]
-SCREENING_SCHEMA = pa.schema(_FIELDS)
+
+def screening_schema(label_fields: Sequence[str]) -> pa.Schema:
+    """The columns of a screening record whose label has these fields."""
+    fields: list[pa.Field[Any]] = [
+        pa.field("row_no", pa.int64(), nullable=False),  # in the receiver's own list, as a person counts them there
+        pa.field("name", pa.string()),  # 客户姓名, from the receiver's own row
+        pa.field("item", pa.string(), nullable=False),  # 证件号码, normalised
+        pa.field("matched", pa.bool_(), nullable=False),
+        *(pa.field(name, pa.string()) for name in label_fields),  # this and what follows is null where nothing matched
+        pa.field("row_version", pa.uint32()),
+        pa.field("receipt", pa.binary(RECEIPT_BYTES)),
+        pa.field("input_state", pa.string(), nullable=False),  # the normaliser's remark, such as ok_converted_15
+    ]
+    return pa.schema(fields)
+
+
+SCREENING_SCHEMA = screening_schema(KUOZHONG.field_names)
 
 _STATE_OF_VERDICT = pa.array(
     [Verdict(value).code if value in set(Verdict) else None for value in range(256)], pa.string()
@@ -53,22 +57,23 @@ class CustomerNotAsked(MingceError):
 
 
 def screen(
-    customers: CustomerList, answers: Answers, slices: Sequence[Slice], manifest: Manifest
+    customers: CustomerList, answers: Answers, divisions: Sequence[Slice | Overlay], manifest: Manifest
 ) -> Iterator[pa.RecordBatch]:
-    """Look every customer up and open the labels found: batches of SCREENING_SCHEMA in the list's order.
+    """Look every customer up and open the labels found: batches of screening_schema in the list's order.
 
-    ``slices`` are those of ``manifest`` that the bank uses. Raises CustomerNotAsked before the first
+    ``divisions`` are those of the edition that the bank uses. Raises CustomerNotAsked before the first
     batch, LabelInvalid.
     """
     items = fixed(customers.items, ITEM_BYTES)
     places = pc.index_in(items, value_set=answers.items)
     if places.null_count:
         raise CustomerNotAsked("customers without a stored output", customers=places.null_count)
+    schema = screening_schema(manifest.label.fields)
     verdicts = pa.Array.from_buffers(pa.uint8(), len(customers), [None, customers.verdicts])
     states = _STATE_OF_VERDICT.take(verdicts)
     for start in range(0, len(items), BLOCK_ROWS):
         block = slice(start, start + BLOCK_ROWS)
-        labels = _labels_of(data_of(answers.outputs.take(places[block])).to_pybytes(), slices, manifest)
+        labels = _labels_of(data_of(answers.outputs.take(places[block])).to_pybytes(), divisions, manifest)
         yield pa.RecordBatch.from_pydict(
             {
                 "row_no": customers.rows[block],
@@ -77,13 +82,13 @@ def screen(
                 "input_state": states[block],
                 **labels,
             },
-            schema=SCREENING_SCHEMA,
+            schema=schema,
         )
 
 
-def _labels_of(outputs: bytes, slices: Sequence[Slice], manifest: Manifest) -> dict[str, pa.Array[Any]]:
-    """The label columns for n PRF outputs, null where an output is in no slice."""
-    matches = find_labels(slices, outputs, manifest)
+def _labels_of(outputs: bytes, divisions: Sequence[Slice | Overlay], manifest: Manifest) -> dict[str, pa.Array[Any]]:
+    """The label columns for n PRF outputs, null where an output is in no division."""
+    matches = find_labels(divisions, outputs, manifest)
     fields = unpack_labels(matches.labels, manifest.label)
     rows = pa.array(range(len(outputs) // 64), pa.int64())
     match_of_row = pc.index_in(rows, value_set=pa.array(matches.positions, pa.int64()))
@@ -104,9 +109,9 @@ class Screenings:
         self._sealer = sealer
 
     def add_block(self, run_id: str, block: int, records: pa.RecordBatch) -> int:
-        """Seal and store one batch of SCREENING_SCHEMA; returns how many of its rows matched."""
+        """Seal and store one batch of screening_schema; returns how many of its rows matched."""
         sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, SCREENING_SCHEMA) as writer:
+        with pa.ipc.new_stream(sink, records.schema) as writer:
             writer.write_batch(records)
         sealed = self._sealer.seal(sink.getvalue().to_pybytes(), "screening_block", "sealed", f"{run_id}/{block}")
         matched = int(pc.sum(records["matched"].cast(pa.int64())).as_py() or 0)
@@ -115,6 +120,10 @@ class Screenings:
                 "INSERT INTO screening_block VALUES (?, ?, ?, ?, ?)", [run_id, block, records.num_rows, matched, sealed]
             )
         return matched
+
+    def remove_within(self, run_id: str) -> None:
+        """Delete a run's records, in a transaction that the caller has begun."""
+        self._database.execute("DELETE FROM screening_block WHERE run_id = ?", [run_id])
 
     def iterate(self, run_id: str, *, matched_only: bool = False) -> Iterator[pa.RecordBatch]:
         """The records of a run in the order of the customer list."""

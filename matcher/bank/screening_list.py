@@ -23,18 +23,27 @@ def screening_columns(store: BankStore, run: Run, *, unmatched: bool) -> dict[st
     batches = store.screenings.iterate(run.run_id, matched_only=not unmatched)
     records = pa.Table.from_batches(batches, SCREENING_SCHEMA).combine_chunks()
     divisions = store.editions.get_manifest(run.dataset, run.epoch, run.edition).divisions
+    words = label_in_words(records, divisions)
+    return {
+        "家庭编号": words.pop("家庭编号"),
+        "客户姓名": records["name"],
+        ID_COLUMN: records["item"],
+        **words,
+        "版本": pa.repeat(f"{run.dataset}/{run.epoch}/{run.edition}", len(records)),
+        "匹配编号": pa.repeat(run.run_id, len(records)),
+        "输入状态": _described(records["input_state"], _INPUT_STATES),
+    }
+
+
+def label_in_words(records: pa.Table, divisions: Mapping[str, str]) -> dict[str, Column | pa.ChunkedArray[Any]]:
+    """The label's columns under their Chinese headings, codes with their words beside them."""
     expanding = pc.if_else(pc.equal(records["expanding"], "1"), YES, NO)
     return {
         "家庭编号": records["household_no"],
-        "客户姓名": records["name"],
-        ID_COLUMN: records["item"],
         "家庭人数": records["household_size"],
         "行政区划": _described(records["division"], {code: f"{code} {name}" for code, name in divisions.items()}),
         "是否扩中家庭": pc.if_else(records["matched"], expanding, NOT_LISTED),
         "非扩中原因标签": _described(records["reasons"], _reason_words(records["reasons"])),
-        "版本": pa.repeat(f"{run.dataset}/{run.epoch}/{run.edition}", len(records)),
-        "匹配编号": pa.repeat(run.run_id, len(records)),
-        "输入状态": _described(records["input_state"], _INPUT_STATES),
     }
 
 

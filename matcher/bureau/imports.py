@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +26,7 @@ from psi.receipts import find_sound_receipts
 
 FOREIGN_DIVISION = "foreign_division"
 RECEIPT_INVALID = "receipt_invalid"
+CANARY = "canary"
 _ROWS_AT_ONCE = 8_192
 
 # ?1 is the hand-over, ?2 the time. "touched" are the candidates it named, and below their households.
@@ -85,6 +86,15 @@ class RowsRefused(VerificationError):
     code = "handover_rows_refused"
 
 
+class CanaryFound(VerificationError):
+    """A hand-over holds canaries with the province's own receipts: the bank asked for numbers of no customer.
+
+    Only ever an alarm, never raised; those rows were refused.
+    """
+
+    code = "canary_found"
+
+
 class _DryRun(Exception):
     """Rolls a transaction back when its result is known."""
 
@@ -103,8 +113,13 @@ class Import:
     conflicts: int = 0
 
 
-def refusals(handover: Handover, own: frozenset[str], receipt_keys: Mapping[str, bytes]) -> pa.Array[Any]:
-    """For each row why it is refused, or null. Raises ReceiptKeyMissing."""
+def refusals(
+    handover: Handover, own: frozenset[str], receipt_keys: Mapping[str, bytes], canaries: Collection[str]
+) -> pa.Array[Any]:
+    """For each row why it is refused, or null. Raises ReceiptKeyMissing.
+
+    A canary's row is one only if its receipt is sound: nobody can blame a bank without the province's own mark.
+    """
     records, header = handover.records, handover.header
     counties = pc.utf8_slice_codeunits(whole_column(records, "division"), 0, 6)
     needed = own.intersection(str(county) for county in counties.unique().to_pylist())
@@ -132,7 +147,10 @@ def refusals(handover: Handover, own: frozenset[str], receipt_keys: Mapping[str,
     is_own = pc.is_in(counties, value_set=pa.array(sorted(own), pa.string()))
     reason = pc.if_else(is_own, pa.scalar(RECEIPT_INVALID), pa.scalar(FOREIGN_DIVISION))
     accepted = pc.is_in(everything, value_set=pa.concat_arrays(sound))
-    refused: pa.Array[Any] = pc.if_else(accepted, pa.scalar(None, pa.string()), reason)
+    households = whole_column(records, "household_no")
+    is_canary = pc.is_in(households, value_set=pa.array(sorted(canaries), pa.string()))
+    sound_reason = pc.if_else(is_canary, pa.scalar(CANARY), pa.scalar(None, pa.string()))
+    refused: pa.Array[Any] = pc.if_else(accepted, sound_reason, reason)
     return refused
 
 
@@ -144,6 +162,7 @@ def import_handover(
     now: str,
     divisions: frozenset[str],
     receipt_keys: Mapping[str, bytes],
+    canaries: Collection[str],
     reference_key: bytes,
     sealer: Sealer,
     alarms: Alarms,
@@ -152,7 +171,7 @@ def import_handover(
     """See BureauStore.import_handover."""
     if fetch_first(database, "SELECT 1 FROM bank WHERE fingerprint = ?", [handover.bank.fingerprint]) is None:
         raise BankUntrusted("signed by a bank that is not registered here", found=handover.bank.fingerprint)
-    reasons = refusals(handover, divisions, receipt_keys)
+    reasons = refusals(handover, divisions, receipt_keys, canaries)
     accepted = handover.records.filter(pc.is_null(reasons))
     references = blind_index(reference_key, whole_column(accepted, "item"))
     with suppress(_DryRun), write_transaction(database):
@@ -235,7 +254,8 @@ class _Work:
                 [self.handover_id, refused["row"], refused["reason"], masked],
             )
         for reason, rows in counts.items():
-            error = RowsRefused("rows of a hand-over were refused", reason=reason, rows=rows, bank=self._header.bank)
+            kind = CanaryFound if reason == CANARY else RowsRefused
+            error = kind("rows of a hand-over were refused", reason=reason, rows=rows, bank=self._header.bank)
             alarms.sound_within(error, str(self.handover_id))
         return dict(counts)
 

@@ -120,3 +120,33 @@ _TABLES = (
 def m001_first_tables(database: Database) -> None:
     for statement in _TABLES:
         database.execute(statement)
+
+
+_CANARIES = (
+    """
+    CREATE TABLE canary (
+        canary_id   INTEGER PRIMARY KEY,
+        dataset     TEXT NOT NULL,
+        sealed      BLOB NOT NULL,  -- the household number that no household has
+        received_at TEXT NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE refused (
+        handover_id INTEGER NOT NULL REFERENCES handover (handover_id),
+        row         INTEGER NOT NULL,  -- 1, 2, 3 ... in the hand-over
+        reason      TEXT NOT NULL CHECK (reason IN ('foreign_division', 'receipt_invalid', 'canary')),
+        masked_item TEXT NOT NULL,
+        PRIMARY KEY (handover_id, row)
+    ) STRICT
+    """,
+    "INSERT INTO refused SELECT * FROM refused_row",
+    "DROP TABLE refused_row",
+    "ALTER TABLE refused RENAME TO refused_row",
+)
+
+
+@BUREAU_MIGRATIONS()
+def m003_canaries(database: Database) -> None:
+    for statement in _CANARIES:
+        database.execute(statement)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from sqlite_utils import Database
 
 from keys.clock import Clock, format_time
@@ -22,11 +23,13 @@ from keys.receipts import ReceiptKeys
 from matcher.alarms import Alarms
 from matcher.bureau.imports import Import, import_handover
 from matcher.bureau.migrations import BUREAU_MIGRATIONS
+from matcher.canaries import CanaryList
 from matcher.handover import Handover
 from matcher.rows import fetch_all, fetch_first, fetch_records
 from matcher.sealing import Sealer, derive_store_key
+from matcher.tables import CustomerList
 from psi.errors import InputError
-from psi.identifiers import mask
+from psi.identifiers import Verdict, mask
 
 FILE_NAME = "bureau.sqlite"
 STORE_SECRET = "bureau-store"  # noqa: S105 (the name under which keys.KeyStore keeps it)
@@ -138,6 +141,19 @@ class BureauStore:
                     [epoch_no, division, sealed, self._now()],
                 )
 
+    def add_canaries(self, canaries: CanaryList) -> int:
+        """Recognise these households from now on; again it changes nothing. Returns how many were new."""
+        new = sorted(set(canaries.households) - set(self._canaries(canaries.dataset)))
+        with write_transaction(self._database):
+            for household in new:
+                cursor = self._database.execute(
+                    "INSERT INTO canary (dataset, sealed, received_at) VALUES (?, x'', ?)",
+                    [canaries.dataset, self._now()],
+                )
+                sealed = self._sealer.seal(household.encode(), "canary", "sealed", str(cursor.lastrowid))
+                self._database.execute("UPDATE canary SET sealed = ? WHERE canary_id = ?", [sealed, cursor.lastrowid])
+        return len(new)
+
     # Hand-overs
 
     def import_handover(self, handover: Handover, operator: str, *, dry_run: bool = False) -> Import:
@@ -155,6 +171,7 @@ class BureauStore:
             now=self._now(),
             divisions=self._divisions,
             receipt_keys=self._receipt_keys(handover.header.dataset, handover.header.epoch),
+            canaries=self._canaries(handover.header.dataset),
             reference_key=self._reference_key,
             sealer=self._sealer,
             alarms=self.alarms,
@@ -215,6 +232,26 @@ class BureauStore:
             item, name = json.loads(self._sealer.open(sealed, "candidate", "sealed_person", reference.hex()))
             yield Candidate(item=mask(item), name=mask_name(name), **row)
 
+    def list_people(self) -> CustomerList:
+        """Every candidate, to be checked against a department's dataset; ``rows`` are candidate ids.
+
+        A person in two households stands in it twice.
+        """
+        rows = fetch_all(
+            self._database, "SELECT candidate_id, item_ref, sealed_person FROM candidate ORDER BY candidate_id"
+        )
+        people = [
+            json.loads(self._sealer.open(sealed, "candidate", "sealed_person", reference.hex()))
+            for _, reference, sealed in rows
+        ]
+        return CustomerList(
+            rows=pa.array([candidate_id for candidate_id, _, _ in rows], pa.int64()),
+            items=pa.py_buffer("".join(item for item, _ in people).encode("ascii")),
+            verdicts=pa.py_buffer(bytes([Verdict.OK]) * len(people)),
+            rejects=[],
+            names=pa.array([name for _, name in people], pa.string()),
+        )
+
     def list_conflicts(self) -> list[dict[str, Any]]:
         """kind, household_no, found_at; for person_in_two_households there is a row for each household."""
         return fetch_records(
@@ -235,6 +272,11 @@ class BureauStore:
             division: self._sealer.open(sealed, "receipt_key", "sealed", f"{epoch_no}/{division}")
             for epoch_no, division, sealed in rows
         }
+
+    def _canaries(self, dataset: str) -> list[str]:
+        """Household numbers."""
+        rows = fetch_all(self._database, "SELECT canary_id, sealed FROM canary WHERE dataset = ?", [dataset])
+        return [self._sealer.open(sealed, "canary", "sealed", str(number)).decode() for number, sealed in rows]
 
     def _epoch_no(self, dataset: str, epoch: str) -> int:
         ((epoch_no,),) = fetch_all(

@@ -72,7 +72,9 @@ class CountySpec:
 
 
 class Household(NamedTuple):
-    """``numbers`` and ``ages`` (completed years) by member; ``reasons`` are codes joined by ``,``."""
+    """``numbers``, ``ages`` (completed years) and ``roles`` (as in _PATTERNS) by member; ``reasons`` are codes joined
+    by ``,``.
+    """
 
     household_no: str
     division: str
@@ -81,6 +83,7 @@ class Household(NamedTuple):
     reasons: str
     numbers: list[str]
     ages: list[int]
+    roles: str
 
     @property
     def label(self) -> tuple[str, ...]:
@@ -110,9 +113,8 @@ def make_households(spec: CountySpec) -> Iterator[Household]:
         serial += 1
         left -= len(ages)
         reasons = label(ages)
-        yield Household(
-            f"J{town.code}{serial:08d}", town.code, town.name, "0" if reasons else "1", reasons, numbers, ages
-        )
+        expanding, roles = "0" if reasons else "1", pattern[: len(ages)]
+        yield Household(f"J{town.code}{serial:08d}", town.code, town.name, expanding, reasons, numbers, ages, roles)
 
 
 def _person(role: str, head: int, random: Callable[[], float]) -> tuple[int, bool, bool]:

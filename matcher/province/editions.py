@@ -11,17 +11,26 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 
 from keys.envelope import open_envelope, sign_envelope
-from keys.files import building_path, make_folder, publish_folder, remove_leftovers
+from keys.files import FILE_MODE, building_path, make_folder, publish_folder, remove_leftovers
 from keys.identity import Identity, PublicIdentity
 from matcher.slices import check_slice_file, open_slice, write_slice_file
-from psi.edition import PAYLOAD_TYPE, LabelSchema, Manifest, Slice, SliceEntry, parse_manifest
-from psi.encoding import STATE_SCHEMA, EditionInconsistent
+from psi.edition import (
+    PAYLOAD_TYPE,
+    BaseReference,
+    LabelSchema,
+    Manifest,
+    Slice,
+    SliceEntry,
+    parse_manifest,
+)
+from psi.lookup import Overlay
+from psi.remembered import STATE_SCHEMA, EditionInconsistent, Remembered, empty_state
 from psi.suites import RISTRETTO255_SHA512
 
 MANIFEST = "manifest.json"
@@ -29,31 +38,48 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class Source:
-    """Which file an edition was made from, so that the same file makes no new edition."""
+    """Which file an edition was made from, so that the same file makes no new edition.
+
+    ``withdrawn`` are the files that the operator rolled back from, ``canaries`` the digest of those in the edition.
+    """
 
     sha256: str
     rows: int
     rejected: int
+    withdrawn: tuple[str, ...] = ()
+    canaries: str = ""
 
     def encode(self) -> bytes:
-        return json.dumps(self.__dict__).encode()
+        return json.dumps(asdict(self)).encode()
 
 
 @dataclass(frozen=True)
 class Edition:
-    """An edition read back from its folder, its signature checked."""
+    """An edition read back from its folder, its signature checked; a delta with the ``base`` that it changes."""
 
     folder: Path
     manifest: Manifest
     manifest_sha256: str
     source: Source
+    base: Edition | None = None
+
+    @property
+    def reference(self) -> BaseReference:
+        return BaseReference(edition=self.manifest.edition, manifest_sha256=self.manifest_sha256)
 
     @property
     def manifest_path(self) -> Path:
         return self.folder / "public" / MANIFEST
 
+    def open_divisions(self) -> dict[int, Slice | Overlay]:
+        """What the edition says of every division, mapped: its slice, with a delta's over it."""
+        if self.base is None:
+            return dict(self.open_slices())
+        deltas = self.open_slices()
+        return {division: Overlay(part, deltas[division]) for division, part in self.base.open_slices().items()}
+
     def open_slices(self) -> dict[int, Slice]:
-        """Every slice, mapped, by division."""
+        """Its own slices, mapped, by division."""
         return {
             int(entry.division): open_slice(self.slice_path(entry.division), entry, self.manifest.label.width)
             for entry in self.manifest.slices
@@ -62,8 +88,17 @@ class Edition:
     def slice_path(self, division: str) -> Path:
         return self.folder / "public" / "slices" / self.manifest.get_slice(division).file
 
+    def remembered(self) -> Remembered:
+        """Raises as read_state does."""
+        if self.base is None:
+            return Remembered(self.read_state(), empty_state())
+        return Remembered(self.base.read_state(), self.read_state())
+
     def read_state(self) -> pa.Table:
-        """The remembered rows, ordered by ref. Raises EditionInconsistent if the file is not what was written."""
+        """The remembered rows, ordered by ref; of a delta those that it remembers otherwise than its base.
+
+        Raises EditionInconsistent if the file is not what was written.
+        """
         try:
             with pa.memory_map(str(self.folder / "private" / "rows.arrow")) as source:
                 table = pa.ipc.open_file(source).read_all()
@@ -73,8 +108,10 @@ class Edition:
             raise EditionInconsistent("private/rows.arrow has another schema")
         return table
 
-    def check_files(self) -> None:
-        """Hash every slice again from disk. Raises SliceInvalid."""
+    def check_files(self, *, base: bool = True) -> None:
+        """Hash every slice again from disk, and those of a delta's base. Raises SliceInvalid."""
+        if base and self.base is not None:
+            self.base.check_files()
         for entry in self.manifest.slices:
             check_slice_file(self.slice_path(entry.division), entry)
 
@@ -94,10 +131,19 @@ class EditionFolders:
 
     def read(self, dataset: str, epoch: str, edition: int) -> Edition:
         """Raises VerificationError kinds if the manifest is not our own, EditionInconsistent if files are missing."""
+        found = self._read_alone(dataset, epoch, edition)
+        if found.manifest.base is None:
+            return found
+        base = self._read_alone(dataset, epoch, found.manifest.base.edition)
+        if base.reference != found.manifest.base or base.manifest.kind != "full":
+            raise EditionInconsistent(f"the base of edition {edition} is another than the one it was made on")
+        return replace(found, base=base)
+
+    def _read_alone(self, dataset: str, epoch: str, edition: int) -> Edition:
         folder = self.path(dataset, epoch, edition)
         try:
             envelope = (folder / "public" / MANIFEST).read_bytes()
-            source = Source(**json.loads((folder / "private" / "source.json").read_bytes()))
+            source = _parse_source((folder / "private" / "source.json").read_bytes())
         except (OSError, ValueError, TypeError) as error:
             raise EditionInconsistent(f"edition {edition} cannot be read: {type(error).__name__}") from None
         payload = open_envelope(envelope, PAYLOAD_TYPE, self._identity)
@@ -125,15 +171,45 @@ class EditionFolders:
         ``slices`` is consumed one at a time. ``on_step`` hears each step's name before it begins. After
         a break there is either no folder of that number or a whole one.
         """
+
+        def fill(folder: Path) -> list[SliceEntry]:
+            return [
+                write_slice_file(folder, f"{division:06d}", rows, draft.bucket, draft.label)
+                for division, rows in slices
+            ]
+
+        return self._write(draft, fill, identity, on_step)
+
+    def write_copy(
+        self,
+        draft: Draft,
+        earlier: Edition,
+        identity: Identity,
+        on_step: Callable[[str], None] = lambda step: None,
+    ) -> Edition:
+        """The same with the slices of an earlier edition, byte for byte."""
+
+        def fill(folder: Path) -> list[SliceEntry]:
+            for entry in earlier.manifest.slices:
+                shutil.copyfile(earlier.slice_path(entry.division), folder / entry.file)
+                (folder / entry.file).chmod(FILE_MODE)
+            return list(earlier.manifest.slices)
+
+        return self._write(draft, fill, identity, on_step)
+
+    def _write(
+        self,
+        draft: Draft,
+        fill: Callable[[Path], list[SliceEntry]],
+        identity: Identity,
+        on_step: Callable[[str], None],
+    ) -> Edition:
         target = self.path(draft.dataset, draft.epoch, draft.edition)
         make_folder(target.parent)
         building = building_path(target)
         on_step("write slices")
         public, private = make_folder(building / "public" / "slices").parent, make_folder(building / "private")
-        entries = [
-            write_slice_file(public / "slices", f"{division:06d}", rows, draft.bucket, draft.label)
-            for division, rows in slices
-        ]
+        entries = fill(public / "slices")
         on_step("write manifest")
         payload = draft.manifest(entries).encode()
         (public / MANIFEST).write_bytes(sign_envelope(identity, PAYLOAD_TYPE, payload))
@@ -145,8 +221,13 @@ class EditionFolders:
         publish_folder(building, target)
         on_step("check")
         edition = self.read(draft.dataset, draft.epoch, draft.edition)
-        edition.check_files()
+        edition.check_files(base=False)  # that was checked when it was published
         return edition
+
+
+def _parse_source(content: bytes) -> Source:
+    fields = json.loads(content)
+    return Source(**{**fields, "withdrawn": tuple(fields.get("withdrawn", ()))})
 
 
 @dataclass(frozen=True)
@@ -166,12 +247,15 @@ class Draft:
     previous: str | None
     state: pa.Table
     source: Source
+    base: BaseReference | None = None
 
     def manifest(self, entries: list[SliceEntry]) -> Manifest:
         return Manifest(
             dataset=self.dataset,
             epoch=self.epoch,
             edition=self.edition,
+            kind="full" if self.base is None else "delta",
+            base=self.base,
             public_key=self.public_key.hex(),
             fingerprint=RISTRETTO255_SHA512.key_fingerprint(self.public_key),
             created_at=self.created_at,

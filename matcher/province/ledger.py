@@ -1,56 +1,40 @@
 """The province's ledger: who may ask what, what was asked, and which edition is served.
 
 One SQLite file. Every change is one durable transaction together with its audit row.
-docs/reference/province-store.md explains the tables.
+docs/reference/province-store.md explains the tables. The ledger is built up in three layers:
+who is who (parties.py), what they may ask and did ask (budgets.py), and the rest, here.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 
 from keys.clock import Clock, format_time
-from keys.epochs import check_name
-from keys.identity import PublicIdentity
+from keys.vault import KeyEvent
+from matcher.alarms import Alarm
 from matcher.province.audit import AuditHead, verify_chain
-from matcher.province.records import (
-    AnswerDiffers,
-    Budget,
-    BudgetExhausted,
-    Dataset,
-    EditionNotRising,
-    EditionRecord,
-    Grant,
-    IdempotencyMismatch,
-    NotGranted,
-    Party,
-    PartyConflict,
-    PartyState,
-    Replayed,
-    UnknownRecord,
-)
+from matcher.province.budgets import Budgets
+from matcher.province.certificates import ClientCertificates
+from matcher.province.exchange_records import ExchangeRecords
+from matcher.province.records import EditionNotRising, EditionRecord, Replayed, UnknownRecord
 from matcher.province.store import ProvinceStore
-from psi.errors import InputError
+from psi.errors import MingceError
 
-DIVISION_PATTERN = re.compile(r"[0-9]{6}")
-MAX_BUDGET = 2**32  # as many evaluations as one key is good for
 NONCE_MARGIN = timedelta(days=3)  # so long a nonce outlives its window: a clock set back by two days replays nothing
+KEY_ACTION = "epoch_key"
+KEY_EVENTS = frozenset(f"epoch {change}" for change in ("create", "active", "expired", "destroyed"))
 
-_PARTY_BY_FINGERPRINT = "SELECT * FROM party WHERE fingerprint = ?"
 
-
-class Ledger:
+class Ledger(Budgets):
     """A party is named by its fingerprint. ``actor`` goes into the audit row: who did it.
 
     Threads may share a ledger. Every method may raise DatabaseBusy (the write lock stayed
     taken) or DatabaseUnavailable (the disk is full or fails); nothing was changed then.
     """
-
-    def __init__(self, store: ProvinceStore) -> None:
-        self._store = store
 
     @classmethod
     def open(cls, home: Path, clock: Clock) -> Ledger:
@@ -60,193 +44,17 @@ class Ledger:
     def close(self) -> None:
         self._store.close()
 
-    # Parties, datasets, grants
+    @cached_property
+    def certificates(self) -> ClientCertificates:
+        """Which TLS client keys are bound to which party."""
+        return ClientCertificates(self._store)
 
-    def register_party(self, identity: PublicIdentity, *, actor: str = "province") -> Party:
-        """Register a bank or bureau; again with the same key it changes nothing.
+    @cached_property
+    def exchange_records(self) -> ExchangeRecords:
+        """What banks and province both signed after each run."""
+        return ExchangeRecords(self._store)
 
-        Raises PartyConflict if the name stands for another key or the key for another
-        name or kind: a changed key is a new party under a new name.
-        """
-        with self._store.writing() as db:
-            known = self._store.find_row(_PARTY_BY_FINGERPRINT, identity.fingerprint)
-            if known is None:
-                if self._store.find_row("SELECT 1 FROM party WHERE name = ?", identity.name):
-                    raise PartyConflict("the name belongs to another key", name=identity.name)
-                row = (
-                    identity.fingerprint,
-                    identity.name,
-                    identity.kind,
-                    identity.verify_key,
-                    "active",
-                    self._store.now(),
-                )
-                db.execute("INSERT INTO party VALUES (?, ?, ?, ?, ?, ?)", row)
-                self._store.audit(actor, "register_party", identity.fingerprint, name=identity.name, kind=identity.kind)
-            elif (known["name"], known["kind"]) != (identity.name, identity.kind):
-                raise PartyConflict("the key belongs to another name or kind", name=known["name"])
-            return self._get_party(identity.fingerprint)
-
-    def set_party_state(self, fingerprint: str, state: PartyState, *, actor: str = "province") -> None:
-        """``suspended`` shuts a party out at once, ``active`` lets it in again. Raises UnknownRecord."""
-        with self._store.writing() as db:
-            self._get_party(fingerprint)
-            db.execute("UPDATE party SET state = ? WHERE fingerprint = ?", (state, fingerprint))
-            self._store.audit(actor, "set_party_state", fingerprint, state=state)
-
-    def find_party_by_fingerprint(self, fingerprint: str) -> Party | None:
-        with self._store.reading():
-            row = self._store.find_row(_PARTY_BY_FINGERPRINT, fingerprint)
-        return Party.from_row(row) if row else None
-
-    def get_party(self, name: str) -> Party:
-        """Raises UnknownRecord."""
-        with self._store.reading():
-            return self._get_party(name, by="SELECT * FROM party WHERE name = ?")
-
-    def list_parties(self) -> list[Party]:
-        with self._store.reading() as db:
-            return [Party.from_row(row) for row in db.query("SELECT * FROM party ORDER BY name")]
-
-    def register_dataset(
-        self, name: str, *, title: str, label_schema: Mapping[str, object], actor: str = "province"
-    ) -> Dataset:
-        """Create a dataset. Raises InputError if the name is not usable or is taken."""
-        check_name(name, "dataset")
-        with self._store.writing() as db:
-            if self._store.find_row("SELECT 1 FROM dataset WHERE name = ?", name):
-                raise InputError("the dataset exists already", dataset=name)
-            schema = json.dumps(label_schema, ensure_ascii=False)
-            db.execute("INSERT INTO dataset VALUES (?, ?, ?, NULL, ?)", (name, title, schema, self._store.now()))
-            self._store.audit(actor, "register_dataset", name, label_schema=label_schema)
-            return self._get_dataset(name)
-
-    def set_current_epoch(self, dataset: str, epoch: str, *, actor: str = "province") -> None:
-        """Name the epoch that callers should use. Raises UnknownRecord."""
-        check_name(epoch, "epoch")
-        with self._store.writing() as db:
-            self._get_dataset(dataset)
-            db.execute("UPDATE dataset SET current_epoch = ? WHERE name = ?", (epoch, dataset))
-            self._store.audit(actor, "set_current_epoch", dataset, epoch=epoch)
-
-    def get_dataset(self, name: str) -> Dataset:
-        """Raises UnknownRecord."""
-        with self._store.reading():
-            return self._get_dataset(name)
-
-    def list_datasets(self, *, granted_to: str | None = None) -> list[Dataset]:
-        """All datasets, or those granted to one party (its fingerprint)."""
-        with self._store.reading() as db:
-            rows = db.query(
-                "SELECT * FROM dataset WHERE :party IS NULL"
-                " OR name IN (SELECT dataset FROM grant WHERE party = :party) ORDER BY name",
-                {"party": granted_to},
-            )
-            return [Dataset.from_row(row) for row in rows]
-
-    def grant(self, party: str, dataset: str, *, divisions: Sequence[str] | None, actor: str = "province") -> None:
-        """Let a party (its fingerprint) use a dataset: slices of these divisions, or of all (None).
-
-        Replaces an earlier grant. Raises UnknownRecord, InputError.
-        """
-        for division in divisions or ():
-            if not DIVISION_PATTERN.fullmatch(division):
-                raise InputError("a division is six digits", division=division)
-        listed = None if divisions is None else sorted(set(divisions))
-        with self._store.writing() as db:
-            self._get_party(party)
-            self._get_dataset(dataset)
-            row = (party, dataset, None if listed is None else json.dumps(listed), self._store.now())
-            db.execute("INSERT OR REPLACE INTO grant VALUES (?, ?, ?, ?)", row)
-            self._store.audit(actor, "grant", party, dataset=dataset, divisions=listed)
-
-    def revoke(self, party: str, dataset: str, *, actor: str = "province") -> None:
-        """Take a grant back. Raises UnknownRecord if there is none."""
-        with self._store.writing() as db:
-            if db.execute("DELETE FROM grant WHERE party = ? AND dataset = ?", (party, dataset)).rowcount != 1:
-                raise UnknownRecord("no such grant", dataset=dataset)
-            self._store.audit(actor, "revoke", party, dataset=dataset)
-
-    def find_grant(self, party: str, dataset: str) -> Grant | None:
-        with self._store.reading():
-            row = self._store.find_row("SELECT * FROM grant WHERE party = ? AND dataset = ?", party, dataset)
-        return Grant.from_row(row) if row else None
-
-    # Budgets and evaluations
-
-    def set_budget(self, party: str, dataset: str, epoch: str, limit: int, *, actor: str = "province") -> None:
-        """Set how many elements a party may have evaluated in an epoch, at most 2**32; what is used stays used.
-
-        Raises UnknownRecord, InputError.
-        """
-        check_name(epoch, "epoch")
-        if not 0 <= limit <= MAX_BUDGET:
-            raise InputError("a budget is 0 to 2**32 elements", limit=limit)
-        with self._store.writing() as db:
-            self._get_party(party)
-            self._get_dataset(dataset)
-            db.execute(
-                "INSERT INTO budget VALUES (?, ?, ?, ?, 0) ON CONFLICT DO UPDATE SET lim = excluded.lim",
-                (party, dataset, epoch, limit),
-            )
-            self._store.audit(actor, "set_budget", party, dataset=dataset, epoch=epoch, limit=limit)
-
-    def find_budget(self, party: str, dataset: str, epoch: str) -> Budget | None:
-        with self._store.reading():
-            row = self._store.find_row(
-                "SELECT lim, used FROM budget WHERE party = ? AND dataset = ? AND epoch = ?", party, dataset, epoch
-            )
-        return Budget(limit=row["lim"], used=row["used"]) if row else None
-
-    def charge(self, *, party: str, dataset: str, epoch: str, idempotency_key: str, body_sha256: bytes, n: int) -> bool:
-        """Charge n elements and remember the idempotency key, in one transaction.
-
-        True if the charge is new, False if this very request was charged before (it is then free).
-        Raises IdempotencyMismatch if the key was used with another body or place, NotGranted
-        without a budget in this epoch, BudgetExhausted if n is more than is left.
-        """
-        request = {"dataset": dataset, "epoch": epoch, "body_sha256": body_sha256.hex(), "n": n}
-        place = {"party": party, "dataset": dataset, "epoch": epoch, "n": n}
-        with self._store.writing() as db:
-            known = self._store.find_row(
-                "SELECT dataset, epoch, body_sha256, n FROM charge WHERE party = ? AND idempotency_key = ?",
-                party,
-                idempotency_key,
-            )
-            if known is not None:
-                if known != request:
-                    raise IdempotencyMismatch("the idempotency key was used with another request")
-                return False
-            charged = db.execute(
-                "UPDATE budget SET used = used + :n"
-                " WHERE party = :party AND dataset = :dataset AND epoch = :epoch AND used + :n <= lim",
-                place,
-            )
-            if charged.rowcount != 1:
-                if self.find_budget(party, dataset, epoch) is None:
-                    raise NotGranted("no budget in this epoch", dataset=dataset, epoch=epoch)
-                raise BudgetExhausted("more elements than the budget has left", dataset=dataset, epoch=epoch)
-            db.execute(
-                "INSERT INTO charge (party, idempotency_key, dataset, epoch, body_sha256, n, charged_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (party, idempotency_key, dataset, epoch, body_sha256.hex(), n, self._store.now()),
-            )
-            self._store.audit(party, "charge", dataset, epoch=epoch, n=n, body_sha256=body_sha256.hex())
-        return True
-
-    def record_answer(self, *, party: str, idempotency_key: str, answer_sha256: bytes) -> None:
-        """Remember the digest of the answer to a charged request.
-
-        Raises AnswerDiffers if the same request was answered with other bytes before.
-        """
-        with self._store.writing() as db:
-            recorded = db.execute(
-                "UPDATE charge SET answered_at = COALESCE(answered_at, :at), answer_sha256 = :digest"
-                " WHERE party = :party AND idempotency_key = :key AND COALESCE(answer_sha256, :digest) = :digest",
-                {"at": self._store.now(), "digest": answer_sha256.hex(), "party": party, "key": idempotency_key},
-            )
-            if recorded.rowcount != 1:
-                raise AnswerDiffers("not charged, or answered with other bytes before")
+    # Nonces
 
     def use_nonce(self, keyid: str, nonce: str, *, expires_at: datetime) -> None:
         """Raises Replayed if this key has used this nonce before."""
@@ -272,11 +80,15 @@ class Ledger:
         folder: str,
         rows: int,
         counts: Mapping[str, int],
+        base: int | None = None,
+        restored: int | None = None,
+        reason: str = "",
         actor: str = "province",
     ) -> EditionRecord:
         """Make a finished folder the current edition of its epoch, in one transaction.
 
-        ``manifest_sha256`` is over the file manifest.json, ``folder`` relative to the home.
+        ``manifest_sha256`` is over the file manifest.json, ``folder`` relative to the home, ``base`` the
+        edition that a delta changes, ``restored`` the one whose content was rolled back to, and why.
         Raises UnknownRecord, EditionNotRising.
         """
         with self._store.writing() as db:
@@ -291,12 +103,31 @@ class Ledger:
                 (dataset, epoch),
             )
             db.execute(
-                "INSERT INTO edition VALUES (?, ?, ?, ?, ?, 'current', ?, ?, ?)",
-                (dataset, epoch, edition, manifest_sha256, folder, self._store.now(), rows, json.dumps(dict(counts))),
+                "INSERT INTO edition (dataset, epoch, edition, manifest_sha256, folder, state, published_at, rows,"
+                " counts, base, restored) VALUES (?, ?, ?, ?, ?, 'current', ?, ?, ?, ?, ?)",
+                (
+                    *(dataset, epoch, edition, manifest_sha256, folder, self._store.now(), rows),
+                    *(json.dumps(dict(counts)), base, restored),
+                ),
             )
             detail = {"edition": edition, "rows": rows, "counts": dict(counts), "manifest_sha256": manifest_sha256}
-            self._store.audit(actor, "publish_edition", dataset, epoch=epoch, **detail)
+            if restored is None:
+                self._store.audit(actor, "publish_edition", dataset, epoch=epoch, base=base, **detail)
+            else:
+                why = {"restored": restored, "reason": reason}
+                self._store.audit(actor, "roll_back_edition", dataset, epoch=epoch, base=base, **why, **detail)
             return self._get_edition(dataset, epoch, edition)
+
+    def mark_pruned(self, dataset: str, epoch: str, editions: Sequence[int], *, actor: str = "province") -> None:
+        """Say that the folders of superseded editions are removed; done before it is so. The rows stay."""
+        with self._store.writing() as db:
+            for edition in editions:
+                db.execute(
+                    "UPDATE edition SET pruned_at = ? WHERE dataset = ? AND epoch = ? AND edition = ?"
+                    " AND state = 'superseded' AND pruned_at IS NULL",
+                    (self._store.now(), dataset, epoch, edition),
+                )
+            self._store.audit(actor, "prune_editions", dataset, epoch=epoch, editions=list(editions))
 
     def current_edition(self, dataset: str, epoch: str) -> EditionRecord | None:
         """The edition served, or None before the first publication."""
@@ -316,29 +147,55 @@ class Ledger:
             rows = db.query("SELECT * FROM edition WHERE dataset = ? AND epoch = ? ORDER BY edition", (dataset, epoch))
             return [EditionRecord.from_row(row) for row in rows]
 
-    # Audit
+    # Alarms and audit
+
+    def list_alarms(self, *, waiting_only: bool = False) -> list[Alarm]:
+        """What a person has to see, the oldest first; or what nobody has acknowledged yet."""
+        alarms = self._store.alarms
+        return alarms.list_waiting() if waiting_only else alarms.list_all()
+
+    def sound_alarm(self, error: MingceError, subject: str) -> None:
+        """Once for each code and subject."""
+        with self._store.writing():
+            self._store.alarms.sound_once_within(error, subject)
+
+    def acknowledge_alarm(self, alarm_id: int, *, actor: str) -> None:
+        """A person has seen it; again it changes nothing. Raises AlarmNotFound."""
+        with self._store.writing():
+            if self._store.alarms.acknowledge_within(alarm_id, actor):
+                self._store.audit(actor, "acknowledge_alarm", str(alarm_id))
+
+    def record_act(self, actor: str, action: str, subject: str, **detail: object) -> None:
+        """One audit row for an act that changes other files than the ledger. ``detail`` holds no personal data."""
+        with self._store.writing():
+            self._store.audit(actor, action, subject, **detail)
 
     def record_refusal(self, *, actor: str, subject: str, code: str, **detail: object) -> None:
         """One audit row for one refused act. Neither ``subject`` nor ``detail`` may repeat what the caller sent."""
         with self._store.writing():
             self._store.audit(actor, "refused", subject, code=code, **detail)
 
+    def record_key_events(self, events: Iterable[KeyEvent]) -> int:
+        """Copy what became of epochs' keys from the key store's record into the audit, each once; returns how many.
+
+        The two databases have no common transaction: a kill between them is made good by the next call.
+        """
+        copied = 0
+        with self._store.writing() as db:
+            known = "SELECT json_extract(detail, '$.event'), json_extract(detail, '$.at') FROM audit WHERE action = ?"
+            recorded = set(db.execute(known, (KEY_ACTION,)).fetchall())
+            for event in events:
+                what, at = event.action.removeprefix("epoch "), format_time(event.at)
+                if event.action in KEY_EVENTS and (event.number, at) not in recorded:
+                    detail = {"event": event.number, "at": at, "change": what, "reason": event.detail}
+                    self._store.audit(event.actor, KEY_ACTION, event.subject, **detail)
+                    copied += 1
+        return copied
+
     def verify_audit(self) -> AuditHead:
         """Recompute the audit chain; returns its head. Raises AuditBroken naming the first bad row."""
         with self._store.reading() as db:
             return verify_chain(db)
-
-    def _get_party(self, value: str, *, by: str = _PARTY_BY_FINGERPRINT) -> Party:
-        row = self._store.find_row(by, value)
-        if row is None:
-            raise UnknownRecord("no such party")
-        return Party.from_row(row)
-
-    def _get_dataset(self, name: str) -> Dataset:
-        row = self._store.find_row("SELECT * FROM dataset WHERE name = ?", name)
-        if row is None:
-            raise UnknownRecord("no such dataset")
-        return Dataset.from_row(row)
 
     def _get_edition(self, dataset: str, epoch: str, edition: int) -> EditionRecord:
         row = self._store.find_row(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from sqlite_utils import Database, Migrations
 
+from matcher.province import budget_tables, certificate_tables, record_tables
+
 PROVINCE_MIGRATIONS = Migrations("province")
 
 _PARTIES = """
@@ -112,3 +114,35 @@ BEGIN SELECT RAISE(ABORT, 'audit rows are never deleted'); END;
 def m001_ledger(db: Database) -> None:
     for script in (_PARTIES, _EVALUATIONS, _EDITIONS, _AUDIT):
         db.executescript(script)
+
+
+@PROVINCE_MIGRATIONS()
+def m002_life_of_editions(db: Database) -> None:
+    for column in ("base INTEGER", "restored INTEGER", "pruned_at TEXT"):
+        db.execute(f"ALTER TABLE edition ADD COLUMN {column}")
+
+
+@PROVINCE_MIGRATIONS()
+def m003_budgets_of_entities(db: Database) -> None:
+    for statement in budget_tables.STATEMENTS:
+        db.execute(statement)
+
+
+@PROVINCE_MIGRATIONS()
+def m006_client_certificates(db: Database) -> None:
+    for statement in certificate_tables.STATEMENTS:
+        db.execute(statement)
+
+
+@PROVINCE_MIGRATIONS()
+def m005_receivers_of_datasets(db: Database) -> None:
+    db.execute(
+        "ALTER TABLE dataset ADD COLUMN receivers TEXT NOT NULL"
+        """ DEFAULT '["bank", "bureau"]' CHECK (json_type(receivers) = 'array')"""
+    )
+
+
+@PROVINCE_MIGRATIONS()
+def m004_exchange_records(db: Database) -> None:
+    for statement in record_tables.STATEMENTS:
+        db.execute(statement)

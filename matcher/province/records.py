@@ -25,6 +25,18 @@ class PartyConflict(InputError):
     code = "party_conflict"
 
 
+class ReceiverRefused(InputError):
+    """The dataset is not for parties of this kind; ``params``: dataset, kind, receivers."""
+
+    code = "receiver_refused"
+
+
+class LabelSchemaChanged(InputError):
+    """A dataset keeps its label schema and the kinds of party it is for; ``params``: dataset, registered, wanted."""
+
+    code = "label_schema_changed"
+
+
 class NotGranted(MingceError):
     """The party is known but may not do this."""
 
@@ -32,9 +44,18 @@ class NotGranted(MingceError):
 
 
 class BudgetExhausted(MingceError):
-    """The batch holds more elements than the party's budget has left; nothing was charged."""
+    """The batch holds more elements than the budget has left; nothing was charged.
+
+    ``params["next_at"]`` says when the batch will fit, or is None if no night's allowance will ever hold it.
+    """
 
     code = "budget_exhausted"
+
+
+class BudgetRefused(MingceError):
+    """An entity asked for more than it may. Only ever an alarm, once a day."""
+
+    code = "budget_refused"
 
 
 class IdempotencyMismatch(MingceError):
@@ -63,7 +84,10 @@ class EditionNotRising(MingceError):
 
 @dataclass(frozen=True)
 class Party:
-    """A registered bank or bureau; ``fingerprint`` is the SHA-256 of its Ed25519 public key, in hex."""
+    """A registered bank or bureau; ``fingerprint`` is the SHA-256 of its Ed25519 public key, in hex.
+
+    ``entity`` is the legal entity it acts for, whose budgets it uses.
+    """
 
     fingerprint: str
     name: str
@@ -71,6 +95,7 @@ class Party:
     verify_key: bytes
     state: PartyState
     registered_at: str
+    entity: str
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Party:
@@ -83,17 +108,19 @@ class Party:
 
 @dataclass(frozen=True)
 class Dataset:
-    """``current_epoch`` is None until the first epoch is served."""
+    """``current_epoch`` is None until the first epoch is served; ``receivers`` are the kinds of party it is for."""
 
     name: str
     title: str
     label_schema: Mapping[str, object]
     current_epoch: str | None
     created_at: str
+    receivers: frozenset[str]
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Dataset:
-        return cls(**{**row, "label_schema": json.loads(row["label_schema"])})
+        receivers = frozenset(json.loads(row["receivers"]))
+        return cls(**{**row, "label_schema": json.loads(row["label_schema"]), "receivers": receivers})
 
 
 @dataclass(frozen=True)
@@ -116,19 +143,42 @@ class Grant:
 
 @dataclass(frozen=True)
 class Budget:
-    """In elements. A limit lowered below what is used leaves nothing, not less."""
+    """In elements. ``limit`` and ``used`` are of the full pass; ``nightly`` is the allowance of each calendar day,
+    ``used_today`` what is used of today's, ``used_nightly`` of all of them; ``next_at`` is when the next day begins.
+
+    A limit lowered below what is used leaves nothing, not less.
+    """
 
     limit: int
     used: int
+    nightly: int = 0
+    used_today: int = 0
+    used_nightly: int = 0
+    next_at: str | None = None
 
     @property
     def remaining(self) -> int:
-        return max(0, self.limit - self.used)
+        """What can be asked now."""
+        return max(0, self.limit - self.used) + max(0, self.nightly - self.used_today)
+
+
+@dataclass(frozen=True)
+class BudgetRecord:
+    """A legal entity's budget in one epoch of a dataset."""
+
+    entity: str
+    dataset: str
+    epoch: str
+    budget: Budget
 
 
 @dataclass(frozen=True)
 class EditionRecord:
-    """A published edition; ``folder`` is relative to the home, ``rows`` are without dummies."""
+    """A published edition; ``folder`` is relative to the home, ``rows`` are without dummies.
+
+    ``base`` is the edition that a delta changes, ``restored`` the one whose content a roll-back published
+    again; the folder is gone since ``pruned_at``.
+    """
 
     dataset: str
     epoch: str
@@ -139,6 +189,9 @@ class EditionRecord:
     published_at: str
     rows: int
     counts: Mapping[str, int]
+    base: int | None
+    restored: int | None
+    pruned_at: str | None
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> EditionRecord:

@@ -1,18 +1,16 @@
-"""The ledger's one connection: a lock for its threads, durable transactions, the audit chain."""
+"""The ledger's one connection: its threads take turns, durable transactions, the audit chain, the alarms."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import pysqlite3
 from sqlite_utils import Database
 
 from keys.clock import Clock, format_time
-from keys.database import BUSY_TIMEOUT_S, DatabaseBusy, DatabaseUnavailable, open_database, write_transaction
+from keys.database import open_database, reading, write_transaction
+from matcher.alarms import Alarms
 from matcher.province.audit import append_row
 from matcher.province.migrations import PROVINCE_MIGRATIONS
 
@@ -24,38 +22,41 @@ class ProvinceStore:
 
     def __init__(self, home: Path, clock: Clock) -> None:
         self._db = open_database(home / FILE_NAME, PROVINCE_MIGRATIONS)
-        self._clock = clock
-        self._lock = threading.RLock()
+        self.clock = clock
+        self.alarms = Alarms(self._db, clock)
+
+    @property
+    def db(self) -> Database:
+        """The connection, for statements inside :meth:`writing`."""
+        return self._db
 
     def close(self) -> None:
-        with self._lock:
+        with self.reading():
             self._db.close()
 
-    @contextmanager
-    def reading(self) -> Iterator[Database]:
+    def reading(self) -> AbstractContextManager[Database]:
         """The connection to oneself, so that nothing uncommitted is seen. Raises DatabaseBusy, DatabaseUnavailable."""
-        if not self._lock.acquire(timeout=BUSY_TIMEOUT_S):
-            raise DatabaseBusy("the ledger is busy")
-        try:
-            yield self._db
-        except pysqlite3.OperationalError as error:
-            raise DatabaseUnavailable(str(error.sqlite_errorname)) from error
-        finally:
-            self._lock.release()
+        return reading(self._db)
 
-    @contextmanager
-    def writing(self) -> Iterator[Database]:
+    def writing(self) -> AbstractContextManager[Database]:
         """One durable transaction: all of it or, on any error, nothing. Raises DatabaseBusy, DatabaseUnavailable."""
-        with self.reading(), write_transaction(self._db) as db:
-            yield db
+        return write_transaction(self._db)
 
     def find_row(self, sql: str, *values: object) -> dict[str, Any] | None:
-        """The first row of a query, inside :meth:`reading` or :meth:`writing`."""
-        return next(iter(list(self._db.query(sql, values))), None)
+        """The first row of a query, inside :meth:`reading` or :meth:`writing`.
+
+        Not by sqlite-utils' ``query``, which wraps each one in a savepoint: an evaluation asks eight of them.
+        """
+        cursor = self._db.conn.execute(sql, values)
+        row = cursor.fetchone()
+        cursor.close()
+        return (
+            None if row is None else {column[0]: value for column, value in zip(cursor.description, row, strict=True)}
+        )
 
     def now(self) -> str:
-        return format_time(self._clock.now())
+        return format_time(self.clock.now())
 
     def audit(self, actor: str, action: str, subject: str, **detail: object) -> None:
         """Add an audit row to the transaction that is open."""
-        append_row(self._db, at=self._clock.now(), actor=actor, action=action, subject=subject, detail=detail)
+        append_row(self._db, at=self.clock.now(), actor=actor, action=action, subject=subject, detail=detail)

@@ -1,4 +1,4 @@
-"""The two lists of a match, as contiguous columns: a bank's customers and a province's base list."""
+"""The two lists of a match, as contiguous columns: a receiver's people and a sender's labels."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from matcher.columns import BASE_LIST_COLUMNS, CUSTOMER_COLUMNS, ColumnMapping
+from matcher.columns import CUSTOMER_COLUMNS, ColumnMapping, list_columns
 from matcher.rejects import Reject
+from matcher.schemas import KUOZHONG, ListSchema
 from matcher.tables.batch import DEFAULT_BATCH_ROWS, TableBatch
-from matcher.tables.checks import Check, Column, check_base_row, check_customer
+from matcher.tables.checks import Check, Column, check_customer, check_labels
 from matcher.tables.duplicates import Keep, find_duplicates
 from matcher.tables.reader import read_table
-from psi.columns import data_of, fixed
+from psi.columns import data_of, fixed, pc
 from psi.identifiers import ITEM_BYTES, Verdict, mask, normalise
 
 # The reason code of each verdict byte, null for the usable ones.
@@ -58,18 +58,14 @@ class CustomerList(ListRows):
 
 
 @dataclass(frozen=True, repr=False)
-class BaseList(ListRows):
-    """A province's base list, with the label fields of docs/reference/edition.md as strings.
+class LabelledList(ListRows):
+    """A sender's list: the ``fields`` of its schema's labels as strings without nulls, in the schema's order.
 
-    ``expanding`` is ``1`` or ``0``; ``reasons`` are codes joined by ``,`` (matcher.reasons.for_bank_column
-    gives what a bank may see of them); ``division_names`` is what the file says of its divisions.
+    ``division`` is each row's 行政区划 (6, 9 or 12 digits); ``division_names`` what the file says of them.
     """
 
-    household_no: pa.StringArray
-    household_size: pa.StringArray
-    division: pa.StringArray
-    expanding: pa.StringArray
-    reasons: pa.StringArray
+    fields: dict[str, Column]
+    division: Column
     division_names: dict[str, str]
 
 
@@ -85,18 +81,31 @@ def read_customers(
     return CustomerList(read.rows, read.items, read.verdicts, read.rejects, names=read.columns["name"])
 
 
-def read_base_list(
+def read_labelled_list(
     path: Path,
-    mapping: ColumnMapping = BASE_LIST_COLUMNS,
+    schema: ListSchema = KUOZHONG,
+    columns: ColumnMapping | None = None,
     *,
+    division: str | None = None,
     duplicates: Keep = "first",
     batch_rows: int = DEFAULT_BATCH_ROWS,
-) -> BaseList:
-    """Read a province's base list. Raises as read_table does."""
-    read = read_list(path, mapping, check_base_row, duplicates, batch_rows)
+) -> LabelledList:
+    """Read a sender's list. ``columns`` are those of the schema, or the schema's with other headings; ``division``
+    is the one that all rows belong to, where the file has none. Raises as read_table does.
+    """
+    mapping = columns or list_columns(schema, one_division=division is not None)
+    read = read_list(path, mapping, check_labels(schema), duplicates, batch_rows)
     names = read.columns.pop("division_name", None)
-    division_names = _division_names(read.columns["division"], names) if names is not None else {}
-    return BaseList(read.rows, read.items, read.verdicts, read.rejects, **read.columns, division_names=division_names)
+    where: Column = read.columns["division"] if division is None else pa.repeat(pa.scalar(division), len(read))
+    return LabelledList(
+        read.rows,
+        read.items,
+        read.verdicts,
+        read.rejects,
+        fields={name: read.columns[name] for name in schema.field_names},
+        division=where,
+        division_names={} if names is None else _division_names(where, names),
+    )
 
 
 @dataclass(frozen=True, repr=False)
@@ -141,9 +150,14 @@ def _sift(batch: TableBatch, check: Check) -> tuple[dict[str, Column], list[Reje
         return columns, []
     bad = pc.indices_nonzero(pc.is_valid(reasons))
     refused = zip(*(column.take(bad).to_pylist() for column in (batch.rows, reasons, numbers)), strict=True)
-    rejects = [Reject(row, reason, mask(number), batch.sheet) for row, reason, number in refused]
+    rejects = [_reject(row, reason, number, batch.sheet) for row, reason, number in refused]
     good = pc.is_null(reasons)
     return {name: column.filter(good) for name, column in columns.items()}, rejects
+
+
+def _reject(row: int, fault: str, number: str, sheet: str) -> Reject:
+    reason, _, heading = fault.partition("/")
+    return Reject(row, reason, mask(number), sheet, heading=heading)
 
 
 def _drop_duplicates(table: pa.Table, keep: Keep, sheets: list[str]) -> tuple[pa.Table, list[Reject]]:
@@ -153,11 +167,13 @@ def _drop_duplicates(table: pa.Table, keep: Keep, sheets: list[str]) -> tuple[pa
         return table, []
     dropped, kept = table.take(found.dropped), table.take(found.kept)
     contents = set(table.column_names) - {"row", "item", "verdict", "sheet"}
-    differs = [pc.not_equal(dropped[name], kept[name]).to_pylist() for name in contents]
+    same: Column = pa.repeat(pa.scalar(True), len(dropped))  # also when a list has nothing but numbers
+    for name in contents:
+        same = pc.and_(same, pc.fill_null(pc.equal(dropped[name], kept[name]), True))
     places = zip(
         *(dropped[name].to_pylist() for name in ("row", "item", "sheet")),
         kept["row"].to_pylist(),
-        (any(cells) for cells in zip(*differs, strict=True)),
+        pc.invert(same).to_pylist(),
         strict=True,
     )
     rejects = [

@@ -32,7 +32,7 @@ def read_parquet(path: Path, mapping: ColumnMapping, batch_rows: int) -> Iterato
                 columns = {name: _as_text(batch.column(schema.names[place])) for name, place in places.items()}
                 yield TableBatch(row_numbers(range(row, row + batch.num_rows)), columns)
                 row += batch.num_rows
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         raise TableDamaged(f"not a sound Parquet file: {type(error).__name__}", file=path.name) from None
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import subprocess
 import sys
 import zipfile
@@ -69,8 +70,8 @@ def _check_unpacked_size(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
-    except zipfile.BadZipFile:
-        raise TableDamaged("not a sound workbook: BadZipFile", file=path.name) from None
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error, OSError) as error:
+        raise TableDamaged(f"not a sound workbook: {type(error).__name__}", file=path.name) from None
     if unpacked > MAX_UNPACKED_BYTES:
         raise TableTooLarge("the workbook is too large when unpacked", file=path.name, limit=MAX_UNPACKED_BYTES)
 

@@ -7,32 +7,34 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pyarrow as pa
 
 from matcher.generate import CountySpec, generate_county
-from matcher.province.publisher import base_rows
+from matcher.province.staging import label_rows
+from matcher.schemas import KUOZHONG
 from matcher.slices import write_slice_file
-from matcher.tables import read_base_list
+from matcher.tables import read_labelled_list
 from psi.edition import DEFAULT_BUCKET, LabelSchema, Slice
 from psi.encoding import (
     ITEM_BYTES,
     BaseRows,
     Comparison,
+    Encoded,
     EncodingKeys,
-    all_tags,
-    build_slices,
+    changed_rows,
     compare,
-    empty_state,
     encode_changed,
-    next_state,
 )
 from psi.oprf import MODE_VOPRF, SecretKey, evaluate
+from psi.remembered import Remembered, empty_state
+from psi.slicing import build_full
 from scripts.benchmarks.measure import Timing, measure, measure_one
 
 T = TypeVar("T")
 DATASET, EPOCH = "bench", "2026"
+NOTHING = Remembered(empty_state(), empty_state())
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Pipeline:
 
 def measure_pipeline(rows: int, runs: int) -> Pipeline:
     """Run each step of Publisher.refresh by itself on a made-up county of ``rows`` people."""
-    label = LabelSchema(schema="kuozhong/1")
+    label = KUOZHONG.label()
     with TemporaryDirectory(prefix="mingce-bench-") as name:
         folder = Path(name)
         generate_county(folder / "list.csv", CountySpec(rows=rows))
@@ -63,13 +65,13 @@ def measure_pipeline(rows: int, runs: int) -> Pipeline:
             steps[name] = measure_one(work, runs)
             return work()
 
-        listed = step("read, normalise", lambda: read_base_list(folder / "list.csv"))
-        packed = step("pack labels", lambda: base_rows(listed, label))
+        listed = step("read, normalise", lambda: read_labelled_list(folder / "list.csv"))
+        packed = step("pack labels", lambda: label_rows(listed, KUOZHONG, label))
         keys = _keys(packed)
-        compared = step("compare", lambda: compare(empty_state(), packed, keys, label))
-        tags, sealed = _encode(compared, packed, keys, label, 0)
-        state = step("remember", lambda: next_state(empty_state(), compared, packed, tags))
-        slices = step("sort", lambda: _slices(state, compared, packed, tags, sealed, label))
+        compared = step("compare", lambda: compare(NOTHING, packed, keys, label))
+        encoded = _encode(compared, packed, keys, label, 0)
+        state = step("remember", lambda: NOTHING.replace(changed_rows(NOTHING, compared, packed, encoded)).whole())
+        slices = step("sort", lambda: _slices(state, encoded, label))
         step("write, hash", lambda: _write(folder, slices, label))
         times = measure(
             {
@@ -98,24 +100,12 @@ def _keys(rows: BaseRows) -> EncodingKeys:
     return EncodingKeys(SecretKey.generate(), secrets.token_bytes(32), secrets.token_bytes(32), receipt_keys)
 
 
-def _encode(
-    compared: Comparison, rows: BaseRows, keys: EncodingKeys, label: LabelSchema, threads: int
-) -> tuple[pa.Array[Any], pa.Array[Any]]:
+def _encode(compared: Comparison, rows: BaseRows, keys: EncodingKeys, label: LabelSchema, threads: int) -> Encoded:
     return encode_changed(compared, rows, keys, label, dataset=DATASET, epoch=EPOCH, threads=threads)
 
 
-def _slices(
-    state: pa.Table,
-    compared: Comparison,
-    rows: BaseRows,
-    tags: pa.Array[Any],
-    sealed: pa.Array[Any],
-    label: LabelSchema,
-) -> list[tuple[int, Slice]]:
-    every_tag = all_tags(empty_state(), compared, tags)
-    built = build_slices(
-        state, compared, rows, every_tag, sealed, {}, label, bucket=DEFAULT_BUCKET, random_bytes=secrets.token_bytes
-    )
+def _slices(state: pa.Table, encoded: Encoded, label: LabelSchema) -> list[tuple[int, Slice]]:
+    built = build_full(state, encoded, {}, label, bucket=DEFAULT_BUCKET, random_bytes=secrets.token_bytes)
     return list(built)
 
 

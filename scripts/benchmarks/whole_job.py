@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -46,10 +47,8 @@ def measure_whole_job(size: str) -> list[Step]:
         job.run("bank", "init", "bank", "--name", "bench bank", "--division", COUNTY)
         shutil.copy(job.folder / "province" / "identity.json", job.folder / "bank" / "province.identity.json")
         job.run("keys", "create-epoch", "base", "2026", "--activate", "--config", "province")
-        job.run(
-            "province", "register", "bank/identity.json", "--division", COUNTY,
-            "--customers", customers, "--config", "province",
-        )  # fmt: skip
+        job.run("province", "register", "bank/identity.json", "--division", COUNTY, "--config", "province")
+        job.decide(customers)
         steps = [job.run("province", "refresh", "--source", "base.csv", "--config", "province")]
         server = job.start_server()
         try:
@@ -73,6 +72,21 @@ class _Job:
             raise BenchFailed(process.output(), step=step.step)
         return Step(f"{step.step} {note}".rstrip(), step.wall_s, step.cpu_s, step.max_rss_mib)
 
+    def decide(self, customers: int) -> None:
+        """Two operators at the province grant the budget, two at the bank sign the warrant."""
+        (self.folder / "passphrase").write_text("of made-up operators\n", "utf-8")
+        for home in ("province", "bank"):
+            for role in ("proposer", "approver"):
+                self.run("operator", "create", role, "--out", f"{home}.{role}", "--passphrase-file", "passphrase")
+                self.run("operator", "register", f"{home}.{role}.identity.json", "--config", home)
+        numbers = ("--customers", customers, "--reason", "benchmark")
+        self.run("province", "declare", "bench bank", *numbers, *_signed("province", "proposer"))
+        self.run("province", "approve", 1, *_signed("province", "approver"))
+        terms = ("--agreement", "benchmark", "--max-new-customers", customers)
+        self.run("bank", "warrant", "propose", *terms, "--json", *_signed("bank", "proposer"))
+        warrant = json.loads((self.folder / "output").read_text("utf-8"))["warrant"]
+        self.run("bank", "warrant", "sign", warrant, *_signed("bank", "approver"))
+
     def start_server(self) -> _Process:
         address = self.folder / "address"
         server = self._start(("province", "serve", "--port", 0, "--address-file", address, "--config", "province"))
@@ -87,6 +101,10 @@ class _Job:
 
     def _start(self, words: tuple[object, ...]) -> _Process:
         return _Process([str(word) for word in words], self.folder, self._environment)
+
+
+def _signed(home: str, role: str) -> tuple[str, ...]:
+    return ("--operator", f"{home}.{role}", "--passphrase-file", "passphrase", "--config", home)
 
 
 class _Process:

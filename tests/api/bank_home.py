@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,32 @@ import pyarrow as pa
 from fake_province import DATASET, DIVISION, FakeProvince, Resident
 
 from api.client import Connection, ProvinceClient
-from api.matching import MatchJob, Progress, run_match
+from api.matching import MatchJob, run_match
+from api.progress import Progress
 from api.retry import RetryPolicy
 from keys.clock import Clock, SystemClock
 from keys.identity import Identity
-from matcher.bank.runs import Run, Warrant
+from matcher.bank.runs import Run
 from matcher.bank.store import BankStore
+from matcher.bank.warrants import Terms, Warrant
 from matcher.tables import CustomerList
 from psi.identifiers import check_character
 
 BANK = Identity("演示银行", "bank", bytes([1]) * 32)
 SECRET = bytes([5]) * 32
 IMPATIENT = RetryPolicy(attempts=8, first_wait_s=0.002, longest_wait_s=0.02)
-WARRANT = Warrant("扩中家庭名单匹配", "客户单独同意", "演示员")
+OPERATOR = "演示员"
+TERMS = Terms(
+    purpose="扩中家庭名单匹配",
+    legal_basis="客户单独同意",
+    agreement_no="演示-2026-01",
+    dataset=DATASET,
+    divisions=("330902", "330921", "330922", "990000"),
+    max_new_customers=10_000_000,
+    not_before=datetime(2000, 1, 1, tzinfo=UTC),
+    not_after=datetime(2100, 1, 1, tzinfo=UTC),
+)
+WARRANT = Warrant(TERMS, "ab" * 32, ("张三", "李四"))
 
 
 def item(number: int) -> bytes:
@@ -74,7 +88,7 @@ def match(
     observe: Callable[[Progress], object] = lambda progress: None,
 ) -> Run:
     """One run of a bank at ``home``, from opening the store to closing it."""
-    job = MatchJob(DATASET, divisions, WARRANT, "customers.csv")
+    job = MatchJob(DATASET, divisions, WARRANT, "customers.csv", operator=OPERATOR)
     with bank_store(home, province.clock) as store, connect(province) as client:
         return run_match(job, customers(items), store=store, client=client, province=province.public, observe=observe)
 

@@ -18,11 +18,12 @@ import traceback
 from pathlib import Path
 from typing import Self
 
-from bank_home import BANK, IMPATIENT, WARRANT, bank_store, customers, item
+from bank_home import BANK, IMPATIENT, OPERATOR, WARRANT, bank_store, customers, item
 from fake_province import DATASET, DIVISION, PROVINCE
 
 from api.client import Connection, ProvinceClient
-from api.matching import MatchJob, Progress, run_match
+from api.matching import MatchJob, run_match
+from api.progress import Progress
 from keys.clock import SystemClock
 from matcher.bank import plan
 
@@ -75,7 +76,7 @@ def run_bank(home: Path, url: str, count: int, event: int | None) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     listed = customers([item(number) for number in range(count)])
-    job = MatchJob(DATASET, (DIVISION,), WARRANT, "customers.csv")
+    job = MatchJob(DATASET, (DIVISION,), WARRANT, "customers.csv", operator=OPERATOR)
     client = ProvinceClient(Connection(url, timeout_s=10), BANK, SystemClock(), IMPATIENT)
     with bank_store(home) as store, client:
         run_match(job, listed, store=store, client=client, province=PROVINCE.public, observe=observe)

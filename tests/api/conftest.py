@@ -5,18 +5,31 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import structlog
+from case_invariants import RECORDED_LOGS
+from entrances import without_nginx
 from province_home import ProvinceHome, RunningProvince
 
 from api.limits import Limits
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if without_nginx:
+        said = f"NOT RUN: {len(without_nginx)} tests through nginx, which is not installed"
+        terminalreporter.write_line(f"{said} (apt-get install nginx-light)", red=True, bold=True)
+
+
 @pytest.fixture(scope="session", autouse=True)
-def quiet_logs() -> None:
-    """Logs are made and dropped; structlog.testing.capture_logs still sees them."""
-    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+def recorded_logs() -> None:
+    """Logs are kept for the invariants as they were made, unmasked; structlog.testing.capture_logs still sees them."""
+    structlog.configure(processors=[RECORDED_LOGS, _drop], logger_factory=structlog.ReturnLoggerFactory())
+
+
+def _drop(_logger: object, _method: str, _event: object) -> NoReturn:
+    raise structlog.DropEvent
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import json
 import random
 import ssl
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,11 +23,21 @@ import pyarrow as pa
 
 from api.wire import EvaluateRequest, decode_request, encode_answer
 from keys.clock import Clock, SystemClock, format_time
-from keys.envelope import sign_envelope
+from keys.envelope import add_signature, open_envelope, sign_envelope
 from keys.httpsig import verify_request
 from keys.identity import Identity, PublicIdentity
+from matcher.exchange_record import RECORD_TYPE, ExchangeRecord, decode_record, record_sha256
 from psi import _native
-from psi.edition import PAYLOAD_TYPE, LabelSchema, Manifest, SliceEntry, pack_labels, sorted_slice, write_slice
+from psi.edition import (
+    PAYLOAD_TYPE,
+    BaseReference,
+    LabelSchema,
+    Manifest,
+    SliceEntry,
+    pack_labels,
+    sorted_slice,
+    write_slice,
+)
 from psi.oprf import MODE_VOPRF, SecretKey, blind_evaluate, validate_elements
 from psi.suites import RISTRETTO255_SHA512
 
@@ -78,12 +88,15 @@ class FakeProvince:
     answer_fault: AnswerFault | None = None
     slice_fault: BytesFault | None = None
     before_answer: Callable[[str], object] = lambda request_id: None
+    record_fault: Callable[[bytes], tuple[int, bytes | dict[str, Any]]] | None = None
     cut_after: list[int] = field(default_factory=list)  # break a slice's next answers after so many bytes
     tls: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
         self.charges: dict[str, int] = {}  # request id: elements
+        self.accounted: set[str] = set()  # request ids of banks that a test is done with
         self.answers: dict[str, tuple[bytes, bytes]] = {}  # request id: (request body, honest answer)
+        self.records: dict[str, ExchangeRecord] = {}  # by their SHA-256: those that were countersigned
         self.editions: list[FakeEdition] = []
         self.requests: list[tuple[str, str]] = []
         self.refused_at_random = 0
@@ -153,6 +166,37 @@ class FakeProvince:
         self.editions.append(self.edition)
         return self.edition
 
+    def publish_delta(
+        self,
+        changed: Sequence[Resident],
+        left: Sequence[Resident] = (),
+        number: int = 2,
+        base: FakeEdition | None = None,
+        **changes: Any,
+    ) -> FakeEdition:
+        """Sign and serve a delta over ``base`` (else the first edition): rows that it has anew, and rows that left."""
+        base = base or self.first_edition
+        slices = {
+            division: encode_slice(
+                [*changed, *left],
+                division,
+                self.key,
+                self.receipt_key(division),
+                LabelSchema(),
+                left={r.item for r in left},
+            )
+            for division in base.slices
+        }
+        reference = BaseReference(edition=base.manifest.edition, manifest_sha256=base.payload_sha256)
+        fields = {
+            "edition": number,
+            "kind": "delta",
+            "base": reference,
+            "previous": self.editions[-1].payload_sha256,
+            "created_at": format_time(self.clock.now()),
+        }
+        return self.publish_slices(base.manifest.model_copy(update=fields | changes), slices)
+
     @property
     def first_edition(self) -> FakeEdition:
         return self.editions[0]
@@ -200,9 +244,23 @@ class FakeProvince:
         self.before_answer(name)
         return 200, self.answer_fault(request, answer) if self.answer_fault else answer
 
+    def countersign(self, envelope: bytes) -> tuple[int, bytes | dict[str, Any]]:
+        payload = open_envelope(envelope, RECORD_TYPE, self.bank)
+        record = decode_record(payload)
+        for index, batch in enumerate(record.batches):
+            bodies = self.answers.get(batch.request_id)
+            ours = None if bodies is None else [hashlib.sha256(body).hexdigest() for body in bodies]
+            theirs = [batch.request_sha256, batch.answer_sha256]
+            if ours != theirs and (batch.answer_sha256 is not None or (ours is not None and ours[0] != theirs[0])):
+                return 409, {"code": "record_mismatch", "part": "batch", "index": index}
+        countersigned = add_signature(envelope, self.identity)
+        status, answer = self.record_fault(countersigned) if self.record_fault else (200, countersigned)
+        if status == 200:
+            self.records[record_sha256(payload)] = record
+        return status, answer
+
     def document(self, path: str) -> tuple[int, bytes | dict[str, Any]]:
         root = f"/v1/datasets/{DATASET}"
-        manifest = self.edition.manifest
         here = f"{root}/epochs/{EPOCH}"
         if path == root:
             return 200, {"dataset": DATASET, "epochs": [], "current_epoch": EPOCH}
@@ -210,16 +268,25 @@ class FakeProvince:
             return 200, {"limit": self.budget, "used": self.charged, "remaining": self.budget - self.charged}
         if path == f"{here}/manifest":
             return 200, self.edition.envelope
-        for division, content in self.edition.slices.items():
-            if path == f"{here}/editions/{manifest.edition}/slices/{division}":
-                return 200, self.slice_fault(content) if self.slice_fault else content
+        for edition in (self.edition, *self.editions):  # the ones before it are served too
+            folder = f"{here}/editions/{edition.manifest.edition}"
+            if path == f"{folder}/manifest":
+                return 200, edition.envelope
+            for division, content in edition.slices.items():
+                if path == f"{folder}/slices/{division}":
+                    return 200, self.slice_fault(content) if self.slice_fault else content
         return 404, {"code": "not_found"}
 
 
 def encode_slice(
-    residents: Sequence[Resident], division: str, key: SecretKey, receipt_key: bytes, label: LabelSchema
+    residents: Sequence[Resident],
+    division: str,
+    key: SecretKey,
+    receipt_key: bytes,
+    label: LabelSchema,
+    left: Collection[bytes] = (),
 ) -> bytes:
-    """The slice file of one division's residents, padded to BUCKET rows."""
+    """The slice file of one division's residents, padded to BUCKET rows; those of ``left`` are tombstones."""
     rows = [resident for resident in residents if resident.division[:6] == division]
     labels = pack_labels(
         [pa.array([str(getattr(row, name)) for row in rows], pa.string()) for name in label.fields], label.width
@@ -237,6 +304,7 @@ def encode_slice(
         receipt_keys=[receipt_key],
         receipt_key_index=bytes(2 * len(rows)),
     )
+    versions = b"".join((0 if row.item in left else row.version).to_bytes(4, "little") for row in rows)
     missing = -len(rows) % BUCKET
     noise = random.Random(division).randbytes
     part = sorted_slice(
@@ -275,7 +343,8 @@ def _handler(province: FakeProvince) -> type[BaseHTTPRequestHandler]:
             if refusal is not None:
                 self._send(*refusal)
             elif self.command == "POST":
-                self._send(*province.evaluate(body))
+                work = province.countersign if self.path.endswith("/records") else province.evaluate
+                self._send(*work(body))
             else:
                 self._send(*province.document(self.path))
 

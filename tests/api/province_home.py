@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,9 +14,13 @@ import httpx
 import pyarrow as pa
 import pysqlite3
 import uvicorn
+from case_invariants import check_alive, check_answer, check_folder, check_logs
 
+from api.connections import GuardedServer
 from api.limits import Limits
-from api.province import create_province_app, listen, make_server
+from api.listening import Listening
+from api.problems import KINDS
+from api.province import create_province_app
 from api.wire import REQUEST_TYPE, EvaluateAnswer, EvaluateRequest, decode_answer, encode_request, idempotency_header
 from keys.clock import SettableClock, format_time
 from keys.epochs import EpochRecord
@@ -29,8 +32,8 @@ from matcher.province.editions import Draft, Edition, EditionFolders, Source
 from matcher.province.ledger import Ledger
 from matcher.slices import file_sha256
 from psi.edition import LabelSchema, Slice
-from psi.encoding import empty_state
 from psi.oprf import MODE_VOPRF, BlindedBatch
+from psi.remembered import empty_state
 
 DATASET, EPOCH = "base", "2026"
 GRANTED, OTHER_DIVISION = "330922", "330921"
@@ -78,7 +81,7 @@ class ProvinceHome:
             fingerprint = ledger.register_party(bank.public).fingerprint
             ledger.grant(fingerprint, DATASET, divisions=divisions)
             ledger.set_budget(fingerprint, DATASET, EPOCH, limit)
-        home = cls(path, clock, keystore, ledger, epoch, _build_edition(path, clock, identity, epoch, 1))
+        home = cls(path, clock, keystore, ledger, epoch, build_edition(path, clock, identity, epoch, 1))
         home._record()
         home.close()
 
@@ -91,7 +94,7 @@ class ProvinceHome:
 
     def publish_next(self) -> None:
         number = self.edition.manifest.edition + 1
-        self.edition = _build_edition(self.path, self.clock, self.keystore.get_identity(), self.epoch, number)
+        self.edition = build_edition(self.path, self.clock, self.keystore.get_identity(), self.epoch, number)
         self._record()
 
     def _record(self) -> None:
@@ -139,16 +142,23 @@ class RunningProvince:
     url: str
     client: httpx.Client
     answers: list[httpx.Response] = field(default_factory=list)
+    refused_before: int = 0
+
+    def __post_init__(self) -> None:
+        self.refused_before = self.count_recorded_refusals()
 
     @classmethod
-    def start(cls, home: ProvinceHome, limits: Limits | None = None) -> Self:
-        limits = limits or Limits()
-        app = create_province_app(home.path, home.keystore, home.ledger, home.clock, limits=limits)
-        server = make_server(app, head_deadline_s=limits.head_deadline_s)
-        listener = listen("127.0.0.1", 0)
+    def start(cls, home: ProvinceHome, limits: Limits | None = None, listening: Listening | None = None) -> Self:
+        limits, listening = limits or Limits(), listening or Listening(port=0)
+        app = create_province_app(home.path, home.keystore, home.ledger, home.clock, limits=limits, listening=listening)
+        required = listening.require_client_certificate
+        tls = None if listening.tls is None else listening.tls.context(require_client_certificate=required)
+        server = GuardedServer(app, limits, tls)
+        listener = listening.open()
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="province")
         thread.start()
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        name = listener.getsockname()
+        url = listening.address(name[1]) if isinstance(name, tuple) else "http://localhost"
         return cls(home, server, thread, url, httpx.Client(base_url=url, timeout=20, trust_env=False))
 
     def stop(self) -> None:
@@ -208,41 +218,49 @@ class RunningProvince:
         self.answers.append(answer)
         return answer
 
+    def check_refusals_recorded(self) -> None:
+        """Each refused act has its audit row, or the log says why not."""
+        codes = [answer.json()["code"] for answer in self.answers if answer.status_code >= 400]
+        refused = sum(KINDS[code].refusal for code in codes)
+        assert refused <= self.count_recorded_refusals() + check_logs().count("refusal not in the audit")
+
+    def count_recorded_refusals(self) -> int:
+        """Audit rows of refusals since the start, with those that a row says were left out before it."""
+        details = self.home.query(
+            "SELECT COALESCE(json_extract(detail, '$.omitted_before'), 0) FROM audit WHERE action = 'refused'"
+        )
+        return len(details) + sum(omitted for (omitted,) in details) - self.refused_before
+
     def check_invariants(self) -> None:
         """What security.md asks for after every case."""
-        started_s = time.monotonic()
-        assert httpx.get(f"{self.url}/healthz", timeout=2, trust_env=False).status_code == 200
-        assert time.monotonic() - started_s < 2
+        check_alive(self.client)
         for answer in self.answers:
-            assert answer.status_code < 500 or (answer.status_code == 503 and "retry-after" in answer.headers)
-            if answer.status_code >= 400:
-                check_problem(answer)
-        assert self.home.query("PRAGMA integrity_check") == [("ok",)]
-        assert self.home.ledger.verify_audit().seq == self.home.query("SELECT COUNT(*) FROM audit")[0][0]
-        charged = {row[:2]: row[2] for row in self.home.query("SELECT party, epoch, SUM(n) FROM charge GROUP BY 1, 2")}
-        for party, epoch, used, limit in self.home.query("SELECT party, epoch, used, lim FROM budget"):
-            assert used == charged.get((party, epoch), 0) <= limit
+            check_answer(answer)
+        self.check_refusals_recorded()
+        check_folder(self.home.path)
+        charged = {
+            row[:2]: row[2:]
+            for row in self.home.query(
+                "SELECT entity, epoch, SUM(n - from_nightly), SUM(from_nightly) FROM charge GROUP BY 1, 2"
+            )
+        }
+        for entity, epoch, used, used_nightly, limit in self.home.query(
+            "SELECT entity, epoch, used, used_nightly, lim FROM budget"
+        ):
+            assert (used, used_nightly) == charged.get((entity, epoch), (0, 0))
+            assert used <= limit
+        for spent, nightly in self.home.query(
+            "SELECT SUM(from_nightly), nightly FROM charge JOIN budget USING (entity, dataset, epoch)"
+            " GROUP BY entity, dataset, epoch, charge.day"
+        ):
+            assert spent <= nightly
 
 
-def check_problem(answer: httpx.Response) -> None:
-    """A problem document that names its code and repeats nothing of the request."""
-    assert answer.headers["content-type"] == "application/problem+json"
-    problem = answer.json()
-    assert problem["type"] == f"urn:mingce:{problem['code']}"
-    assert problem["status"] == answer.status_code
-    assert problem["request_id"]
-    assert "990000" not in answer.text
-    assert "Traceback" not in answer.text
-    for name, value in answer.request.headers.items():
-        if name in ("signature", "signature-input", "idempotency-key", "content-digest"):
-            assert not value or value not in answer.text
-
-
-def _build_edition(home: Path, clock: SettableClock, identity: Identity, epoch: EpochRecord, number: int) -> Edition:
+def build_edition(home: Path, clock: SettableClock, identity: Identity, epoch: EpochRecord, number: int) -> Edition:
     label = LabelSchema()
     draft = Draft(
         dataset=DATASET,
-        epoch=EPOCH,
+        epoch=epoch.epoch,
         edition=number,
         public_key=epoch.public_key,
         created_at=format_time(clock.now()),

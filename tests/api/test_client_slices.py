@@ -12,7 +12,7 @@ from bank_home import BANK, bank_store, connect, item, match, residents
 from fake_province import DATASET, DIVISION, EPOCH, FakeProvince
 
 from api.client import AnswerInvalid
-from api.matching import StorageFailed
+from api.fetching import StorageFailed
 from api.retry import ProvinceUnavailable, RetryPolicy
 from psi.edition import SliceEntry
 
@@ -145,7 +145,7 @@ def test_a_full_disk_keeps_the_last_good_edition(
 
     with monkeypatch.context() as patch:
         if call == "fsync":
-            patch.setattr("api.matching.fsync_file", fail)
+            patch.setattr("api.fetching.fsync_file", fail)
         else:
             patch.setattr("api.client._open_private", fail)
         with pytest.raises(StorageFailed):

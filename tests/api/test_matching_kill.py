@@ -15,13 +15,18 @@ from pathlib import Path
 import pytest
 from bank_home import BANK, bank_store, item, match, records, residents
 from bank_process import BankProcesses
-from fake_province import FakeProvince
+from fake_province import DATASET, EPOCH, FakeProvince
 from sqlite_utils import Database
 
-from api.matching import Progress
+from api.progress import Progress
 from keys.database import DatabaseUnavailable, write_transaction
 from matcher import alarms
 from matcher.bank import batches, editions, plan, runs, screening
+from matcher.bank import records as bank_records
+from matcher.bank.records import verify_countersigned
+from matcher.bank.store import BankStore
+from matcher.exchange_record import decode_record
+from psi.transcript import BatchDigests
 
 CUSTOMERS = 300
 BATCHES = 5  # of 64 elements
@@ -50,8 +55,14 @@ def finish(home: Path, province: FakeProvince) -> None:
     found = records(home, run)
     assert [row["item"].encode() for row in found] == [item(number) for number in range(CUSTOMERS)]
     assert [row["matched"] for row in found] == [True] * MATCHED + [False] * (CUSTOMERS - MATCHED)
-    assert list(province.charges.values()) == [64] * BATCHES
     with bank_store(home) as store:
+        charged = {name: n for name, n in province.charges.items() if name not in province.accounted}
+        assert charged == dict.fromkeys(store.batches.list_digests(DATASET, EPOCH), 64)
+        assert len(charged) == BATCHES
+        check_records(store, province)
+        province.accounted.update(
+            charged
+        )  # a killed bank's last request may still arrive while another bank is at work
         status = store.get_status()
         assert not status.is_red
         assert status.asked[0]["items"] == CUSTOMERS
@@ -60,13 +71,35 @@ def finish(home: Path, province: FakeProvince) -> None:
     assert [path.suffix for path in (home / "slices").iterdir()] == [".arrow"]
 
 
+def check_records(store: BankStore, province: FakeProvince) -> None:
+    """Every batch that was charged stands, with its answer, in one record that both sides signed."""
+    assert store.records.list_unsettled() == []
+    accounted: dict[str, BatchDigests] = {}
+    for stored in store.records.list_all():
+        payload = verify_countersigned(stored.envelope, stored.sha256, BANK.public, province.public)
+        for batch in decode_record(payload).batches:
+            if batch.answer_sha256 is not None:
+                assert batch.request_id not in accounted
+                assert batch.elements == province.charges[batch.request_id]
+                accounted[batch.request_id] = BatchDigests(batch.request_sha256, batch.answer_sha256)
+    assert accounted == store.batches.list_digests(DATASET, EPOCH)
+    assert accounted.keys() == province.charges.keys() - province.accounted
+
+
 def test_killed_at_every_step(tmp_path: Path, province: FakeProvince, banks: BankProcesses) -> None:
     told: list[Progress] = []
     match(tmp_path / "whole", province, [item(number) for number in range(CUSTOMERS)], observe=told.append)
-    assert {progress.step for progress in told} == {"manifest", "slices", "plan", "evaluate", "look_up", "completed"}
+    province.accounted.update(province.charges)
+    assert {progress.step for progress in told} == {
+        "manifest",
+        "slices",
+        "plan",
+        "evaluate",
+        "look_up",
+        "record",
+        "completed",
+    }
     for event in range(1, len(told) + 1):
-        province.charges.clear()
-        province.answers.clear()
         home = tmp_path / str(event)
         banks.start(home, province.url, CUSTOMERS, event=event)
         assert banks.wait() == -signal.SIGKILL, told[event - 1]
@@ -76,8 +109,6 @@ def test_killed_at_every_step(tmp_path: Path, province: FakeProvince, banks: Ban
 def test_every_database_step_may_fail(tmp_path: Path, province: FakeProvince, monkeypatch: pytest.MonkeyPatch) -> None:
     """The n-th transaction of a run fails at its commit, for n = 1, 2, 3 ... until a run passes."""
     for failing in range(1, 100):
-        province.charges.clear()
-        province.answers.clear()
         home = tmp_path / str(failing)
         counter = itertools.count(1)
 
@@ -91,7 +122,7 @@ def test_every_database_step_may_fail(tmp_path: Path, province: FakeProvince, mo
                     raise DatabaseUnavailable("disk full")
 
         with monkeypatch.context() as patch:
-            for module in (alarms, batches, editions, runs, screening):
+            for module in (alarms, batches, editions, bank_records, runs, screening):
                 patch.setattr(module, "write_transaction", failing_transaction)
             try:
                 match(home, province, [item(number) for number in range(CUSTOMERS)])
@@ -132,8 +163,6 @@ def test_killed_at_random_moments_again_and_again(tmp_path: Path, province: Fake
     moments = random.Random(SEED)
     for number in range(3):
         home = tmp_path / str(number)
-        province.charges.clear()
-        province.answers.clear()
         for _ in range(5):
             banks.start(home, province.url, CUSTOMERS, seconds=moments.uniform(0, 0.5))
             assert banks.wait() in (0, -signal.SIGKILL), f"seed {SEED}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bank_home import IMPATIENT, bank_store, customers, item, residents
+from bank_home import IMPATIENT, OPERATOR, WARRANT, bank_store, customers, item, residents
 from fake_province import encode_slice
 from province_home import BANK, DATASET, EPOCH, GRANTED, OTHER_DIVISION, ProvinceHome, RunningProvince
 
@@ -15,10 +15,10 @@ from api.refusals import AccessRefused, BudgetExhausted, ClockRefused, Signature
 from keys.clock import Clock, SettableClock, format_time
 from keys.identity import Identity
 from matcher.bank import plan
-from matcher.bank.runs import Run, Warrant
+from matcher.bank.runs import Run
 from matcher.province.editions import Draft, EditionFolders, Source
 from psi.edition import LabelSchema, parse_slice
-from psi.encoding import empty_state
+from psi.remembered import empty_state
 
 MATCHED = 70
 
@@ -67,7 +67,7 @@ def match(
     clock: Clock | None = None,
 ) -> Run:
     clock = clock or province.home.clock
-    job = MatchJob(DATASET, (division,), Warrant("匹配", "同意", "演示员"), "customers.csv")
+    job = MatchJob(DATASET, (division,), WARRANT, "customers.csv", operator=OPERATOR)
     client = ProvinceClient(Connection(province.url, timeout_s=10), bank, clock, IMPATIENT)
     listed = customers([item(number) for number in range(count)])
     with bank_store(folder, clock) as store, client:

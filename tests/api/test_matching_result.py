@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bank_home import BANK, SECRET, WARRANT, bank_store, connect, customers, item, match, records, residents
+from bank_home import BANK, OPERATOR, SECRET, WARRANT, bank_store, connect, customers, item, match, records, residents
 from fake_province import DATASET, DIVISION, EPOCH, FakeProvince, Resident
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.matching import MatchJob, Progress, preview_match, run_match
+from api.matching import MatchJob, preview_match, run_match
+from api.progress import Progress
 from api.refusals import BudgetExhausted
 from api.retry import ProvinceUnavailable
 from keys.files import Locked
@@ -119,7 +120,7 @@ def test_steps_are_told_in_order(tmp_path: Path, province: FakeProvince) -> None
     told: list[Progress] = []
     match(tmp_path, province, [item(n) for n in range(200)], observe=told.append)
     steps = list(dict.fromkeys(progress.step for progress in told))
-    assert steps == ["manifest", "slices", "plan", "evaluate", "look_up", "completed"]
+    assert steps == ["manifest", "slices", "plan", "evaluate", "look_up", "record", "completed"]
     evaluated = [progress for progress in told if progress.step == "evaluate"]
     assert [progress.done for progress in evaluated] == sorted(progress.done for progress in evaluated)
     assert evaluated[-1] == Progress("evaluate", 208, 208)
@@ -129,7 +130,9 @@ def test_steps_are_told_in_order(tmp_path: Path, province: FakeProvince) -> None
 def test_the_run_records_why_and_by_whom(tmp_path: Path, province: FakeProvince) -> None:
     province.publish(residents([item(0)]))
     run = match(tmp_path, province, [item(0)])
-    assert (run.purpose, run.legal_basis, run.operator) == (WARRANT.purpose, WARRANT.legal_basis, WARRANT.operator)
+    terms = WARRANT.terms
+    assert (run.purpose, run.legal_basis, run.agreement_no) == (terms.purpose, terms.legal_basis, terms.agreement_no)
+    assert (run.warrant_sha256, run.operator) == (WARRANT.sha256, OPERATOR)
     assert (run.list_name, run.divisions, run.manifest_sha256) == (
         "customers.csv",
         (DIVISION,),
@@ -185,11 +188,11 @@ def test_a_division_that_the_edition_does_not_have(tmp_path: Path, province: Fak
 def test_a_preview_changes_nothing(tmp_path: Path, province: FakeProvince) -> None:
     province.publish(residents([item(n) for n in range(100)]))
     match(tmp_path, province, [item(n) for n in range(10)])
-    job = MatchJob(DATASET, (DIVISION,), WARRANT, "customers.csv")
+    job = MatchJob(DATASET, (DIVISION,), WARRANT, "customers.csv", operator=OPERATOR)
     with bank_store(tmp_path) as store, connect(province) as client:
         before = store.get_status()
         listed = customers([item(n) for n in range(100)])
-        preview = preview_match(job, listed, store=store, client=client, province=province.public)
+        preview = preview_match(DATASET, listed, warrant=WARRANT, store=store, client=client, province=province.public)
         assert preview == {
             "epoch": EPOCH,
             "edition": 1,
@@ -197,6 +200,7 @@ def test_a_preview_changes_nothing(tmp_path: Path, province: FakeProvince) -> No
             "new": 90,
             "elements": 128,
             "remaining": province.budget - 16,
+            "under_warrant": 100,
         }
         assert store.get_status() == before
         run = run_match(job, listed, store=store, client=client, province=province.public)

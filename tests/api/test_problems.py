@@ -13,8 +13,8 @@ from starlette.exceptions import HTTPException
 from api.problems import KINDS, PROBLEM_TYPE, KeyEpoch, RangeNotSatisfiable, describe_problem
 from keys.database import DatabaseBusy, DatabaseUnavailable
 from keys.keystore import EpochUnknown
-from psi.encoding import EditionInconsistent
 from psi.errors import BadElement, MingceError
+from psi.remembered import EditionInconsistent
 
 PROTOCOL = Path(__file__).parents[2] / "docs" / "reference" / "protocol.md"
 
@@ -60,7 +60,7 @@ def test_only_the_named_members_are_shown() -> None:
     problem = describe_problem(BadElement("x", index=3, element="00" * 32))
     assert problem.members == {"index": 3}
     epoch = describe_problem(KeyEpoch("x", current_epoch=None, fingerprint=None, asked="y"))
-    assert epoch.members == {"current_epoch": None, "fingerprint": None}
+    assert epoch.members == {"current_epoch": None, "fingerprint": None, "edition": None, "manifest_sha256": None}
     assert describe_problem(RangeNotSatisfiable("x", length=7)).headers == {"Content-Range": "bytes */7"}
 
 

@@ -239,7 +239,7 @@ def test_two_active_epochs_answer_each_with_its_own_key(province: RunningProvinc
     answer = decode_answer(province.evaluate(request, path=EVALUATE.replace(EPOCH, "2027")).content, request)
     batch.finalize(answer.evaluated_elements, answer.proof, record.public_key)
     province.evaluate_elements(elements)
-    assert home.query("SELECT epoch, used FROM budget WHERE party = ?", BANK.public.fingerprint) == [
+    assert home.query("SELECT epoch, used FROM budget WHERE entity = ?", BANK.public.name) == [
         ("2026", 2),
         ("2027", 2),
     ]

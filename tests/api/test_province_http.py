@@ -8,12 +8,13 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pysqlite3
 import pytest
+from case_invariants import check_problem
 from province_home import (
     BANK,
     BUDGET,
@@ -24,12 +25,13 @@ from province_home import (
     ProvinceHome,
     RunningProvince,
     blinded,
-    check_problem,
 )
 from structlog.testing import capture_logs
 
 from api.limits import Limits
+from api.listening import listen
 from api.wire import MAX_REQUEST_BYTES, REQUEST_TYPE, encode_request, idempotency_header
+from keys.identity import Identity
 
 MADE_UP_NUMBER = "990000198001011234"
 
@@ -136,7 +138,7 @@ def test_d14_a_compressed_body_is_refused_and_not_inflated(shared_province: Runn
 
 
 @pytest.mark.parametrize("media_type", ["application/json", "text/plain", REQUEST_TYPE + "; charset=utf-8", ""])
-def test_d14_another_content_type_is_refused(shared_province: RunningProvince, media_type: str) -> None:
+def test_d18_another_content_type_is_refused(shared_province: RunningProvince, media_type: str) -> None:
     _, elements = blinded(1)
     request = shared_province.request(elements)
     headers = {"Content-Type": media_type, "Idempotency-Key": idempotency_header(request)}
@@ -275,14 +277,109 @@ def test_more_evaluations_than_places_are_put_off(province_home: ProvinceHome, l
         assert province_home.used(OTHER_BANK) == 10_001
 
 
-def test_more_requests_than_places_are_put_off(province_home: ProvinceHome) -> None:
-    with running(province_home, Limits(open_requests=1, body_deadline_s=2)) as province, connected(province) as slow:
-        slow.sendall(head("Content-Length: 100"))
+def slow_request(province: RunningProvince, sender: Identity) -> bytes:
+    """The head of a request signed by ``sender`` and half its body."""
+    _, elements = blinded(10)
+    body = encode_request(province.request(elements))
+    headers = {"Content-Type": REQUEST_TYPE, "Idempotency-Key": idempotency_header(province.request(elements))}
+    signed = province.signed_headers("POST", EVALUATE, body, headers, sender=sender)
+    return head(f"Content-Length: {len(body)}", *(f"{name}: {value}" for name, value in signed.items())) + body[:100]
+
+
+@pytest.mark.parametrize("limits", [Limits(open_requests=1), Limits(open_requests_per_party=1)])
+def test_more_requests_than_places_are_put_off(province_home: ProvinceHome, limits: Limits) -> None:
+    with running(province_home, limits) as province, connected(province) as slow:
+        slow.sendall(slow_request(province, OTHER_BANK))
         time.sleep(0.2)
-        assert code(province.get(BUDGET)) == (503, "busy")
+        put_off = province.get(BUDGET, OTHER_BANK)
+        assert code(put_off) == (503, "busy")
+        assert int(put_off.headers["retry-after"]) >= 1
+        assert province.get(BUDGET, BANK).status_code == (503 if limits.open_requests == 1 else 200)
         slow.close()
         time.sleep(0.2)
+        assert province.get(BUDGET, OTHER_BANK).status_code == 200
+
+
+def test_a_stranger_holds_no_place_and_only_few_may_linger(province_home: ProvinceHome) -> None:
+    with running(province_home, Limits(open_requests=1, refused_bodies=3)) as province, ExitStack() as stack:
+        strangers = [stack.enter_context(connected(province)) for _ in range(8)]
+        for connection in strangers:
+            connection.sendall(slow_request(province, STRANGER))
+        time.sleep(0.3)
         assert province.get(BUDGET).status_code == 200
+        answered = 0
+        for connection in strangers:
+            connection.settimeout(0.1)
+            try:
+                answered += connection.recv(65_536).startswith(b"HTTP/1.1 401 ")
+            except TimeoutError:
+                continue
+        assert answered == 5
+
+
+def test_the_connection_that_waited_longest_makes_room(province_home: ProvinceHome) -> None:
+    with running(province_home, Limits(waiting_connections=3)) as province, ExitStack() as stack:
+        idle = [stack.enter_context(connected(province)) for _ in range(5)]
+        for connection in idle:
+            connection.sendall(b"GET /v1 HTTP/1.1\r\n")
+        time.sleep(0.2)
+        assert province.get(BUDGET).status_code == 200
+        closed = 0
+        for connection in idle:
+            connection.settimeout(0.05)
+            try:
+                closed += connection.recv(1) == b""
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                closed += 1
+        assert closed >= 2
+
+
+@pytest.mark.parametrize("stall_s", [0.5, 60.0])
+def test_a_caller_who_takes_nothing_of_its_answer_is_cut_off(
+    province_home: ProvinceHome, stall_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise it would hold the answer's memory for as long as it likes."""
+
+    def listen_with_small_buffer(host: str, port: int) -> socket.socket:
+        listener = listen(host, port)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)  # on loopback the kernel takes megabytes
+        return listener
+
+    monkeypatch.setattr("api.listening.listen", listen_with_small_buffer)
+    with running(province_home, Limits(stall_deadline_s=stall_s)) as province:
+        _, element = blinded(1)
+        request = province.request(element * 60_000)
+        body = encode_request(request)
+        headers = {"Content-Type": REQUEST_TYPE, "Idempotency-Key": idempotency_header(request)}
+        signed = province.signed_headers("POST", EVALUATE, body, headers, sender=OTHER_BANK)
+        with socket.socket() as greedy:
+            greedy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            greedy.connect(province.address)
+            lines = [f"{name}: {value}" for name, value in signed.items()]
+            greedy.sendall(head("Connection: close", f"Content-Length: {len(body)}", *lines) + body)
+            while not province_home.query("SELECT 1 FROM charge WHERE answer_sha256 IS NOT NULL"):
+                time.sleep(0.01)
+            time.sleep(1.5)
+            greedy.settimeout(10)
+            received = 0
+            with suppress(ConnectionError):
+                while part := greedy.recv(1 << 20):
+                    received += len(part)
+        assert (received > len(body)) == (stall_s > 1)
+        assert province.evaluate(request, OTHER_BANK).status_code == 200  # and asking again is free
+        assert province_home.used(OTHER_BANK) == 60_000
+
+
+def test_what_is_no_http_gets_a_problem_document(shared_province: RunningProvince) -> None:
+    with connected(shared_province) as connection:
+        connection.sendall(b"990000198001011234\r\n\r\n")
+        received = read_to_end(connection)
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert b"content-type: application/problem+json" in received
+    assert b'"code":"bad_body"' in received
+    assert b"990000" not in received
 
 
 def test_d39_a_locked_database_is_busy_and_loses_nothing(province: RunningProvince) -> None:
@@ -307,7 +404,7 @@ def test_d39_a_locked_database_is_busy_and_loses_nothing(province: RunningProvin
     assert home.used() == 5
 
 
-def test_a_full_disk_is_an_outage_that_passes(province: RunningProvince) -> None:
+def test_d30_a_full_disk_is_an_outage_that_passes(province: RunningProvince) -> None:
     connection = province.home.ledger._store._db.conn
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     connection.execute(f"PRAGMA max_page_count = {pages}")

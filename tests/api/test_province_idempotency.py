@@ -10,7 +10,7 @@ from collections import Counter
 
 import httpx
 import pytest
-from province_home import BANK, EVALUATE, OTHER_BANK, RunningProvince, blinded
+from province_home import BANK, BUDGET, EVALUATE, OTHER_BANK, RunningProvince, blinded
 
 from api.wire import REQUEST_TYPE, EvaluateRequest, encode_request, idempotency_header
 
@@ -58,7 +58,14 @@ def test_d25_a_batch_that_is_too_large_for_the_rest_is_refused_whole(province: R
     province.evaluate_elements(elements)
     assert code(province.evaluate(province.request(elements))) == (403, "budget_exhausted")
     province.evaluate_elements(elements[: 400 * 32])
-    assert province.get("/v1/datasets/base/epochs/2026/budget").json() == {"limit": 1000, "used": 1000, "remaining": 0}
+    assert province.get(BUDGET).json() == {
+        "limit": 1000,
+        "used": 1000,
+        "nightly": 0,
+        "used_today": 0,
+        "remaining": 0,
+        "next_at": None,
+    }
 
 
 def test_d26_a_lost_answer_is_sent_again_byte_for_byte_and_for_nothing(province: RunningProvince) -> None:

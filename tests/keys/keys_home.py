@@ -30,12 +30,12 @@ def raw(tmp_path: Path) -> pysqlite3.Connection:
 
 def fill(store: KeyStore) -> dict[str, bytes]:
     """One destroyed and one pending epoch, an identity, a store secret. Returns the secrets."""
+    store.create_identity("演示省", "province")
     for epoch in ("old", "new"):
         store.create_epoch("d", epoch, **SPAN)
     store.activate_epoch("d", "old")
     store.expire_epoch("d", "old")
     store.destroy_epoch("d", "old", reason="over")
-    store.create_identity("演示省", "province")
     store.get_store_secret("results")
     return everything(store)
 

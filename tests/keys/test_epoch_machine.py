@@ -35,6 +35,7 @@ class EpochMachine(RuleBasedStateMachine):
         self.keys: dict[tuple[str, str], bytes] = {}
         self.secrets: dict[tuple[str, str], bytes] = {}
         self.store = self.open()
+        self.store.create_identity("演示省", "province")
 
     def open(self) -> KeyStore:
         return KeyStore(self.home, self.provider(self.kek), clock=self.clock, actor="machine")
@@ -123,6 +124,14 @@ class EpochMachine(RuleBasedStateMachine):
                 record.state in ("expired", "destroyed"),
                 record.state == "destroyed",
             ]
+
+    @invariant()
+    def every_destroyed_key_has_its_record(self) -> None:
+        records = {(record.dataset, record.epoch): record for record in self.store.list_destructions()}
+        assert records.keys() == {name for name, state in self.states.items() if state == "destroyed"}
+        for (dataset, epoch), record in records.items():
+            assert record.fingerprint == self.store.get_epoch(dataset, epoch).fingerprint
+            assert record.shredded_at is not None
 
     @invariant()
     def keys_differ(self) -> None:

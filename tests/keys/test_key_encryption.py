@@ -185,12 +185,13 @@ def test_every_change_and_opening_is_on_record(store: KeyStore, clock: SettableC
     store.rewrap(EnvironmentKek(environment={"MINGCE_KEK": "0f" * 32}))
     events = store.list_events()
     assert [(event.action, event.subject, event.detail) for event in events] == [
+        ("identity create", "演示省", store.get_public_identity().fingerprint),
         ("epoch create", "d/old", ""),
         ("epoch create", "d/new", ""),
         ("epoch active", "d/old", ""),
         ("epoch expired", "d/old", ""),
+        ("identity open", "演示省", ""),
         ("epoch destroyed", "d/old", "over"),
-        ("identity create", "演示省", store.get_public_identity().fingerprint),
         ("secret create", "results", ""),
         ("secret open", "results", ""),
         ("epoch open key", "d/new", ""),

@@ -101,6 +101,9 @@ RUN = Run(
     charged=256,
     matched=2,
     created_at="2026-01-05T09:00:00Z",
+    agreement_no="演示-2026-01",
+    warrant_sha256="ef" * 32,
+    list_sha256="01" * 32,
 )
 
 

@@ -1,7 +1,8 @@
 """A province's home for the publisher's tests, and the program that a refresh is killed in.
 
-Run as a program it does one refresh: ``publishing.py HOME SOURCE [STEP]`` and kills itself with SIGKILL as
-soon as it reaches the named step.
+Run as a program it does one refresh, or with a number instead of a file one roll-back:
+``publishing.py HOME SOURCE|NUMBER [STEP [KEEP]]``, keeps KEEP editions, and kills itself with SIGKILL as soon as
+it reaches the named step.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,7 +18,8 @@ from keys.clock import SettableClock
 from keys.keystore import KeyStore
 from keys.wrap import FileKek, create_kek_file
 from matcher.province.ledger import Ledger
-from matcher.province.publisher import DatasetPlan, Observer, Outcome, Publisher
+from matcher.province.plan import DatasetPlan, Observer, Outcome
+from matcher.province.publisher import Publisher
 from psi.edition import LabelSchema
 from psi.identifiers import check_character
 
@@ -71,10 +74,20 @@ class KillAt(Observer):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def refresh(home: Path, source: Path, observer: Observer) -> Outcome:
-    outcome, _ = open_publisher(home).refresh(PLAN, source, observer=observer)
+def refresh(home: Path, source: Path, observer: Observer, plan: DatasetPlan = PLAN) -> Outcome:
+    outcome, _ = open_publisher(home).refresh(plan, source, observer=observer)
     return outcome
 
 
+def roll_back(home: Path, number: int, observer: Observer, plan: DatasetPlan = PLAN) -> Outcome:
+    return open_publisher(home).rollback(plan, number, reason="演练", actor="演示员", observer=observer)
+
+
 if __name__ == "__main__":
-    refresh(Path(sys.argv[1]), Path(sys.argv[2]), KillAt(sys.argv[3] if len(sys.argv) > 3 else None))
+    where, what, *rest = sys.argv[1:]
+    killer = KillAt(rest[0] if rest else None)
+    kept = replace(PLAN, keep_editions=int(rest[1])) if len(rest) > 1 else PLAN
+    if what.isdecimal():
+        roll_back(Path(where), int(what), killer, kept)
+    else:
+        refresh(Path(where), Path(what), killer, kept)

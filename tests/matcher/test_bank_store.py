@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pysqlite3
 import pytest
+from sqlite_utils import Database
 
 from keys.clock import SettableClock, format_time
 from keys.database import DatabaseDamaged
+from keys.identity import Identity
 from matcher.alarms import AlarmNotFound
 from matcher.bank.batches import BatchNotPending, PendingBatch
 from matcher.bank.editions import EditionUnknown, KnownEdition
+from matcher.bank.migrations import BANK_MIGRATIONS
 from matcher.bank.plan import BatchSize
-from matcher.bank.runs import TRANSITIONS, Run, RunNotFound, RunStateInvalid, Warrant
+from matcher.bank.runs import TRANSITIONS, Run, RunNotFound, RunStateInvalid
 from matcher.bank.screening import SCREENING_SCHEMA, CustomerNotAsked, screen
 from matcher.bank.store import BankStore
+from matcher.bank.warrants import Terms, Warrant
 from matcher.sealing import SealedDataDamaged
 from matcher.tables import CustomerList
 from psi.edition import LabelSchema, Manifest
@@ -26,7 +31,17 @@ from psi.errors import InputError, ProofInvalid
 from psi.transcript import BatchDigests
 
 SECRET = bytes([5]) * 32
-WARRANT = Warrant("匹配", "同意", "演示员")
+TERMS = Terms(
+    purpose="匹配",
+    legal_basis="同意",
+    agreement_no="演示-2026-01",
+    dataset="base",
+    divisions=("330922",),
+    max_new_customers=100,
+    not_before=datetime(2026, 1, 1, tzinfo=UTC),
+    not_after=datetime(2027, 1, 1, tzinfo=UTC),
+)
+WARRANT = Warrant(TERMS, "ab" * 32, ("张三", "李四"))
 DIGESTS = BatchDigests("aa" * 32, "bb" * 32)
 
 
@@ -59,7 +74,14 @@ def manifest(epoch: str = "2026", edition: int = 1) -> Manifest:
 def propose(store: BankStore, epoch: str = "2026") -> Run:
     edition = KnownEdition(manifest(epoch), "cc" * 32)
     return store.runs.propose(
-        store.random_bytes(16).hex(), bytes(32), edition, ["330922"], WARRANT, list_name="a.csv", customers=3
+        store.random_bytes(16).hex(),
+        bytes(32),
+        edition,
+        ["330922"],
+        WARRANT,
+        operator="演示员",
+        list_name="a.csv",
+        customers=3,
     )
 
 
@@ -67,10 +89,14 @@ def items(count: int, first: int = 0) -> pa.FixedSizeBinaryArray:
     return pa.array([b"990000%012d" % number for number in range(first, first + count)], pa.binary(18))
 
 
-@pytest.mark.parametrize("field", ["purpose", "legal_basis", "operator"])
-def test_a_run_needs_its_reasons(field: str) -> None:
+def test_a_run_needs_an_operator(store: BankStore) -> None:
+    edition = KnownEdition(manifest(), "cc" * 32)
     with pytest.raises(InputError):
-        Warrant(**{**vars(WARRANT), field: "  "})
+        store.runs.propose("00" * 16, bytes(32), edition, [], WARRANT, operator=" ", list_name="a.csv", customers=3)
+
+
+def rows(count: int) -> pa.Int64Array:
+    return pa.array(range(2, count + 2), pa.int64())
 
 
 @pytest.mark.parametrize("start", TRANSITIONS)
@@ -133,8 +159,8 @@ def test_what_was_left_unfinished_is_aborted(store: BankStore) -> None:
 
 def test_batches_are_kept_by_epoch(store: BankStore) -> None:
     this, other = propose(store), propose(store, "2027")
-    store.batches.add(this, items(5), [BatchSize(3, 4), BatchSize(2, 4)])
-    store.batches.add(other, items(2), [BatchSize(2, 4)])
+    store.batches.add(this, items(5), rows(5), [BatchSize(3, 4), BatchSize(2, 4)])
+    store.batches.add(other, items(2), rows(2), [BatchSize(2, 4)])
     first, second = store.batches.list_pending("base", "2026")
     assert (first.n, second.n, first.run_id) == (3, 2, this.run_id)
     assert store.batches.get_items(second) == b"".join(items(5).to_pylist()[3:])
@@ -155,7 +181,7 @@ def test_a_plan_is_stored_whole_or_not_at_all(store: BankStore) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        store.batches.add(propose(store), items(4), sizes())
+        store.batches.add(propose(store), items(4), rows(4), sizes())
     assert store.batches.list_pending("base", "2026") == []
 
 
@@ -168,7 +194,7 @@ def tamper(home: Path, statement: str) -> None:
 
 def test_sealed_columns_are_bound_to_their_row(tmp_path: Path, store: BankStore) -> None:
     run = propose(store)
-    store.batches.add(run, items(4), [BatchSize(2, 4), BatchSize(2, 4)])
+    store.batches.add(run, items(4), rows(4), [BatchSize(2, 4), BatchSize(2, 4)])
     first, second = store.batches.list_pending("base", "2026")
     tamper(
         tmp_path,
@@ -183,7 +209,7 @@ def test_sealed_columns_are_bound_to_their_row(tmp_path: Path, store: BankStore)
 
 
 def test_another_secret_opens_nothing(tmp_path: Path, store: BankStore) -> None:
-    store.batches.add(propose(store), items(2), [BatchSize(2, 4)])
+    store.batches.add(propose(store), items(2), rows(2), [BatchSize(2, 4)])
     other = BankStore(tmp_path, bytes(32), SettableClock())
     with pytest.raises(SealedDataDamaged):
         other.batches.load_items("base", "2026")
@@ -270,10 +296,44 @@ def record_batch(first: int, count: int) -> pa.RecordBatch:
 
 
 def test_an_answer_that_nobody_waits_for_is_refused(store: BankStore) -> None:
-    store.batches.add(propose(store), items(2), [BatchSize(2, 4)])
+    store.batches.add(propose(store), items(2), rows(2), [BatchSize(2, 4)])
     (batch,) = store.batches.list_pending("base", "2026")
     store.batches.complete(batch, bytes(128), DIGESTS)
-    for unexpected in (batch, PendingBatch("00" * 16, "00" * 16, 1, 256)):
+    for unexpected in (batch, PendingBatch("00" * 16, "00" * 16, 1, 256, None)):
         with pytest.raises(BatchNotPending):
             store.batches.complete(unexpected, bytes([1]) * 128, DIGESTS)
     assert store.batches.load_answers("base", "2026").outputs.to_pylist() == [bytes(64)] * 2
+
+
+def test_what_was_asked_before_there_were_records_waits_for_none(tmp_path: Path) -> None:
+    """A store of the first schema with one answered and one pending batch, brought up to date."""
+    database = Database(pysqlite3.connect(str(tmp_path / "bank.sqlite")))
+    BANK_MIGRATIONS.apply(database, stop_before="m003_accountability")
+    run = ["ab" * 16, "COMPLETED", "base", "2026", 1, "cc" * 32, 64, "[]", "匹配", "同意", "演示员", "a.csv", b"x", 2]
+    marks = ", ".join("?" * len(run))
+    database.execute(f"INSERT INTO run VALUES ({marks}, NULL, NULL, NULL, '2026-01-05T09:00:00Z')", run)  # noqa: S608
+    for number, state, outputs in ((1, "DONE", b"x"), (2, "PENDING", None)):
+        batch = [
+            f"{number:032x}",
+            "ab" * 16,
+            number,
+            "base",
+            "2026",
+            1,
+            256,
+            state,
+            b"x",
+            outputs,
+            "dd" * 32,
+            "ee" * 32,
+        ]
+        marks = ", ".join("?" * len(batch))
+        database.execute(f"INSERT INTO batch VALUES ({marks}, '2026-01-05T09:00:00Z', NULL)", batch)  # noqa: S608
+    database.conn.commit()
+    database.close()
+    store = BankStore(tmp_path, SECRET, SettableClock())
+    store.records.sign_missing(Identity("演示银行", "bank", bytes(32)), lambda fingerprint, batch: "")
+    assert store.records.list_all() == []
+    assert [batch.request_id for batch in store.batches.list_pending("base", "2026")] == [f"{2:032x}"]
+    assert (store.runs.get("ab" * 16).warrant_sha256, store.batches.count_customers("ab" * 32)) == (None, 0)
+    store.close()

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 
 from matcher import exports
-from matcher.columns import BASE_LIST_COLUMNS, CUSTOMER_COLUMNS
+from matcher.columns import CUSTOMER_COLUMNS, list_columns
 from matcher.exports import CellTooLong, Format, write_export
 from matcher.reasons import REASONS, ReasonUnknown, describe, for_bank, for_bank_column, parse_reasons
 from matcher.rejects import ROW_REASONS, Reject, count_reasons, write_rejects
+from matcher.schemas import KUOZHONG
 from matcher.tables import read_customers
 from psi.identifiers import Verdict, check_character
 
@@ -162,9 +163,9 @@ class TestRejects:
             path, [Reject(7, "bad_check", "33************1X"), Reject(9, "duplicate", "33************12", "Sheet1", 3)]
         )
         assert read_csv(path) == [
-            ["工作表", "行号", "原因代码", "原因", "证件号码(掩码)", "保留行号"],
-            ["", "7", "bad_check", "证件号码校验码不符", "33************1X", ""],
-            ["Sheet1", "9", "duplicate", "证件号码重复", "33************12", "3"],
+            ["工作表", "行号", "原因代码", "原因", "列", "证件号码(掩码)", "保留行号"],
+            ["", "7", "bad_check", "证件号码校验码不符", "", "33************1X", ""],
+            ["Sheet1", "9", "duplicate", "证件号码重复", "", "33************12", "3"],
         ]
 
     def test_every_refusal_has_words(self) -> None:
@@ -226,6 +227,6 @@ class TestReference:
 
     def test_headers(self) -> None:
         described = {row[1]: tuple(row[2].split(";")[0].split()) for row in self.rows("tables.md", 3)}
-        for mapping in (CUSTOMER_COLUMNS, BASE_LIST_COLUMNS):
+        for mapping in (CUSTOMER_COLUMNS, list_columns(KUOZHONG)):
             for name, field in mapping.fields.items():
                 assert described[name] == field.headers

@@ -15,7 +15,7 @@ from matcher.generate.customers import OverlapTooLarge
 from matcher.generate.households import make_households
 from matcher.generate.numbers import TooManyPeople
 from matcher.generate.places import CountyUnknown
-from matcher.tables import read_base_list, read_customers
+from matcher.tables import read_customers, read_labelled_list
 from psi.identifiers import birth_date
 
 ROWS = 20_000
@@ -35,7 +35,7 @@ def items_of(data: bytes) -> list[str]:
 
 class TestCounty:
     def test_every_row_is_good_and_no_number_stands_twice(self, folder: Path) -> None:
-        listed = read_base_list(folder / "base.csv")
+        listed = read_labelled_list(folder / "base.csv")
         assert listed.rejects == []
         assert len(listed) == ROWS
         assert listed.count_verdicts() == {"ok": ROWS}
@@ -43,7 +43,7 @@ class TestCounty:
         assert set(listed.division_names) == set(listed.division.to_pylist())
 
     def test_nobody_in_it_can_exist(self, folder: Path) -> None:
-        for item in items_of(read_base_list(folder / "base.csv").items.to_pybytes()):
+        for item in items_of(read_labelled_list(folder / "base.csv").items.to_pybytes()):
             assert item.startswith("3399")
 
     def test_the_same_spec_makes_the_same_people(self, folder: Path, tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ class TestCounty:
 
     def test_one_person(self, tmp_path: Path) -> None:
         assert generate_county(tmp_path / "one.csv", CountySpec(1)).rows == 1
-        assert len(read_base_list(tmp_path / "one.csv")) == 1
+        assert len(read_labelled_list(tmp_path / "one.csv")) == 1
 
     def test_an_unknown_county(self, tmp_path: Path) -> None:
         with pytest.raises(CountyUnknown):
@@ -122,7 +122,7 @@ class TestCustomers:
         must_match = generate_customers(out, truth, spec, format=format)  # type: ignore[arg-type]
         with truth.open(encoding="utf-8", newline="") as stream:
             expected = {int(row["row"]): row for row in csv.DictReader(stream)}
-        listed, base = read_customers(out), read_base_list(folder / "base.csv")
+        listed, base = read_customers(out), read_labelled_list(folder / "base.csv")
         assert len(expected) == listed.rows_read == 3_000
 
         found = dict(zip(listed.rows.to_pylist(), items_of(listed.items.to_pybytes()), strict=True))
@@ -131,7 +131,7 @@ class TestCustomers:
             assert reject.reason == expected[reject.row]["kind"]
             assert expected[reject.row]["item"] == ""
 
-        fields = (base.household_no, base.household_size, base.division, base.expanding, base.reasons)
+        fields = base.fields.values()
         labels = dict(zip(items_of(base.items.to_pybytes()), zip(*map(list, fields), strict=True), strict=True))
         matched = {row: tuple(map(str, labels[item])) for row, item in found.items() if item in labels}
         names = ("household_no", "household_size", "division", "expanding", "reasons")

@@ -406,7 +406,7 @@ def test_a_taken_write_lock_is_reported_as_busy_and_nothing_changes(
     assert charge(ledger, party, 1, 1)
 
 
-def test_a_full_disk_is_reported_and_nothing_changes(ledger: Ledger, party: str) -> None:
+def test_d30_a_full_disk_is_reported_and_nothing_changes(ledger: Ledger, party: str) -> None:
     ledger.set_budget(party, DATASET, EPOCH, 100_000)
     connection = ledger._store._db.conn
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
@@ -422,7 +422,7 @@ def test_a_full_disk_is_reported_and_nothing_changes(ledger: Ledger, party: str)
     ledger.verify_audit()
 
 
-def test_a_damaged_file_is_refused_at_the_start(ledger: Ledger, party: str, tmp_path: Path) -> None:
+def test_d37_a_damaged_file_is_refused_at_the_start(ledger: Ledger, party: str, tmp_path: Path) -> None:
     for number in range(50):
         charge(ledger, party, number, 1)
     ledger.close()
@@ -460,6 +460,7 @@ def test_d38_every_acknowledged_charge_survives_a_kill(ledger: Ledger, party: st
     assert acknowledged <= set(stored)
     assert len(stored) - len(acknowledged) <= 5, "at most the one that was being acknowledged, each time"
     assert ledger.find_budget(party, DATASET, EPOCH) == Budget(limit=1_000_000, used=3 * len(stored))
+    assert ledger._store._db.conn.execute("SELECT SUM(n) FROM budget_day").fetchone() == (3 * len(stored),)
     assert ledger._store._db.conn.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     ledger.verify_audit()
 

@@ -25,7 +25,7 @@ from matcher.columns import (
     FieldUnknown,
     HeaderMissing,
 )
-from matcher.tables import BaseList, CustomerList, read_base_list, read_customers, read_table
+from matcher.tables import CustomerList, LabelledList, read_customers, read_labelled_list, read_table
 from matcher.tables import xlsx_reader as xlsx
 from matcher.tables.errors import (
     ColumnType,
@@ -46,12 +46,12 @@ def number(place: int) -> str:
     return body + check_character(body)
 
 
-def items_of(listed: CustomerList | BaseList) -> list[str]:
+def items_of(listed: CustomerList | LabelledList) -> list[str]:
     data = listed.items.to_pybytes().decode()
     return [data[at : at + 18] for at in range(0, len(data), 18)]
 
 
-def reasons_of(listed: CustomerList | BaseList) -> list[tuple[int, str]]:
+def reasons_of(listed: CustomerList | LabelledList) -> list[tuple[int, str]]:
     return [(reject.row, reject.reason) for reject in listed.rejects]
 
 
@@ -422,9 +422,9 @@ class TestDuplicates:
 class TestBaseList:
     HEADER = "证件号码,家庭编号,家庭人数,行政区划,行政区划名称,是否扩中家庭,非扩中原因标签"
 
-    def read(self, write: Callable[..., Path], *rows: str, **options: Any) -> BaseList:
+    def read(self, write: Callable[..., Path], *rows: str, **options: Any) -> LabelledList:
         lines = [row.replace("@", number(place)) for place, row in enumerate(rows)]
-        return read_base_list(write("\n".join([self.HEADER, *lines])), **options)
+        return read_labelled_list(write("\n".join([self.HEADER, *lines])), **options)
 
     def test_good_rows(self, write: Callable[..., Path]) -> None:
         listed = self.read(
@@ -435,11 +435,11 @@ class TestBaseList:
             "@,H4,12,330922,,false,",
         )
         assert listed.rejects == []
-        assert listed.household_no.to_pylist() == ["H1", "H2", "H3", "H4"]
-        assert listed.household_size.to_pylist() == ["3", "1", "2", "12"]
+        assert listed.fields["household_no"].to_pylist() == ["H1", "H2", "H3", "H4"]
+        assert listed.fields["household_size"].to_pylist() == ["3", "1", "2", "12"]
         assert listed.division.to_pylist() == ["330922", "330922100", "330922100001", "330922"]
-        assert listed.expanding.to_pylist() == ["1", "0", "0", "0"]
-        assert listed.reasons.to_pylist() == ["", "N01,N11", "N01,N04,N31", ""]
+        assert listed.fields["expanding"].to_pylist() == ["1", "0", "0", "0"]
+        assert listed.fields["reasons"].to_pylist() == ["", "N01,N11", "N01,N04,N31", ""]
         assert listed.division_names == {"330922": "嵊泗县", "330922100": "菜园镇"}
         assert listed.count_verdicts() == {"ok": 4}
 
@@ -471,7 +471,7 @@ class TestBaseList:
 
     def test_the_name_of_the_division_is_optional(self, write: Callable[..., Path]) -> None:
         header = self.HEADER.replace("行政区划名称,", "")
-        listed = read_base_list(write(f"{header}\n{number(1)},H1,3,330922,是,\n"))
+        listed = read_labelled_list(write(f"{header}\n{number(1)},H1,3,330922,是,\n"))
         assert listed.division_names == {}
         assert len(listed) == 1
 
@@ -481,8 +481,8 @@ class TestBaseList:
             [number(1), 330922100000123, 3, 330922100001, None, 1, None],
             [number(2), 3309221000001234, 3, 330922, None, True, None],
         ]
-        listed = read_base_list(write_xlsx([self.HEADER.split(","), *rows]))
-        assert listed.household_no.to_pylist() == ["330922100000123"]
+        listed = read_labelled_list(write_xlsx([self.HEADER.split(","), *rows]))
+        assert listed.fields["household_no"].to_pylist() == ["330922100000123"]
         assert listed.division.to_pylist() == ["330922100001"]
         assert reasons_of(listed) == [(3, "bad_household_no")]
 
@@ -493,7 +493,7 @@ class TestBaseList:
             (3, "duplicate", 2),
             (4, "duplicate_differs", 2),
         ]
-        assert self.read(write, same, other, duplicates="last").expanding.to_pylist() == ["0"]
+        assert self.read(write, same, other, duplicates="last").fields["expanding"].to_pylist() == ["0"]
 
     def test_a_list_without_one_good_row(self, write: Callable[..., Path]) -> None:
         listed = self.read(write, "x,H1,3,330922,,1,", ",H1,3,330922,,1,")
@@ -512,6 +512,6 @@ class TestBaseList:
         )
     )
     def test_every_row_is_data_or_a_reject(self, write: Callable[..., Path], cells: list[tuple[str, ...]]) -> None:
-        listed = read_base_list(write("\n".join([self.HEADER, *map(",".join, cells)])), batch_rows=3)
+        listed = read_labelled_list(write("\n".join([self.HEADER, *map(",".join, cells)])), batch_rows=3)
         found = listed.rows.to_pylist() + [reject.row for reject in listed.rejects]
         assert sorted(found) == list(range(2, len(cells) + 2))

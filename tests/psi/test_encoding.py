@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pytest
@@ -12,26 +13,19 @@ from hypothesis import strategies as st
 from psi import _native
 from psi.columns import data_of
 from psi.edition import (
+    TOMBSTONE,
     LabelSchema,
     Manifest,
     Slice,
-    find_labels,
     pack_labels,
     parse_slice,
     unpack_labels,
     write_slice,
 )
-from psi.encoding import (
-    BaseRows,
-    EditionInconsistent,
-    EncodingKeys,
-    all_tags,
-    build_slices,
-    compare,
-    empty_state,
-    encode_changed,
-    next_state,
-)
+from psi.encoding import BaseRows, Comparison, EncodingKeys, changed_rows, compare, encode_changed
+from psi.lookup import Overlay, find_labels
+from psi.remembered import EditionInconsistent, Remembered, difference, empty_state, restore
+from psi.slicing import build_delta, build_full
 from psi.suites import RISTRETTO255_SHA512
 
 LABEL = LabelSchema()
@@ -62,36 +56,66 @@ def base_rows(people: dict[int, Person]) -> BaseRows:
     return BaseRows(b"".join(map(item, people)), labels, slices)
 
 
+@dataclass(frozen=True)
+class Published:
+    """An edition as its sender keeps it: a delta has the base under it."""
+
+    remembered: Remembered
+    slices: dict[int, Slice]
+    people: dict[int, Person]
+    base: Published | None = None
+
+    @property
+    def divisions(self) -> dict[int, Slice | Overlay]:
+        if self.base is None:
+            return dict(self.slices)
+        return {division: Overlay(part, self.slices[division]) for division, part in self.base.slices.items()}
+
+
+NOTHING = Published(Remembered(empty_state(), empty_state()), {}, {})
+
+
 class Sender:
     """Publishes list after list, keeping what a province keeps."""
 
     def __init__(self) -> None:
-        self.state = empty_state()
-        self.slices: dict[int, Slice] = {}
+        self.history: list[Published] = []
         self._random = itertools.count(1)
 
     def random_bytes(self, length: int) -> bytes:
         return b"".join(next(self._random).to_bytes(16, "big") for _ in range(-(-length // 16)))[:length]
 
-    def publish(self, people: dict[int, Person]) -> tuple[int, int, int, int]:
-        rows = base_rows(people)
-        comparison = compare(self.state, rows, KEYS, LABEL)
-        new_tags, sealed = encode_changed(comparison, rows, KEYS, LABEL, dataset="base", epoch="2026")
-        tags = all_tags(self.state, comparison, new_tags)
-        built = build_slices(
-            self.state,
-            comparison,
-            rows,
-            tags,
-            sealed,
-            self.slices,
-            LABEL,
-            bucket=BUCKET,
-            random_bytes=self.random_bytes,
-        )
-        self.slices = dict(built)
-        self.state = next_state(self.state, comparison, rows, tags)
-        return comparison.added, comparison.changed, comparison.removed, comparison.kept
+    @property
+    def current(self) -> Published:
+        return self.history[-1] if self.history else NOTHING
+
+    def publish(self, people: dict[int, Person], *, delta: bool = False) -> Comparison:
+        """A delta only where the base has all divisions, as matcher.province.making decides it."""
+        rows, old = base_rows(people), self.current
+        base = old.base or old
+        comparison = compare(old.remembered, rows, KEYS, LABEL)
+        encoded = encode_changed(comparison, rows, KEYS, LABEL, dataset="base", epoch="2026")
+        remembered = old.remembered.replace(changed_rows(old.remembered, comparison, rows, encoded))
+        if delta and {division for division, _ in people.values()} <= base.slices.keys():
+            previous = old.slices if old.base is not None else {}
+            built = build_delta(
+                remembered, encoded, previous, base.slices, LABEL, bucket=BUCKET, random_bytes=self.random_bytes
+            )
+            self.history.append(Published(remembered, dict(built), people, base))
+        else:
+            state = remembered.whole()
+            full = build_full(state, encoded, old.divisions, LABEL, bucket=BUCKET, random_bytes=self.random_bytes)
+            self.history.append(Published(Remembered(state, empty_state()), dict(full), people))
+        return comparison
+
+    def roll_back(self, number: int) -> None:
+        earlier = self.history[number]
+        state = restore(earlier.remembered, self.current.remembered)
+        if earlier.base is None:
+            remembered = Remembered(state, empty_state())
+        else:
+            remembered = Remembered(earlier.base.remembered.base, difference(state, earlier.base.remembered.base))
+        self.history.append(replace(earlier, remembered=remembered))
 
 
 def manifest() -> Manifest:
@@ -112,9 +136,9 @@ def manifest() -> Manifest:
     )
 
 
-def look_up(slices: dict[int, Slice], numbers: range) -> dict[int, Person]:
+def look_up(divisions: dict[int, Slice | Overlay], numbers: range) -> dict[int, Person]:
     outputs = _native.evaluate(_native.MODE_VOPRF, KEY, b"".join(map(item, numbers)), 18)
-    matches = find_labels(list(slices.values()), outputs, manifest())
+    matches = find_labels(list(divisions.values()), outputs, manifest())
     fields = unpack_labels(matches.labels, LABEL)
     found = zip(fields["division"].to_pylist(), fields["household_size"].to_pylist(), strict=True)
     return {
@@ -123,49 +147,115 @@ def look_up(slices: dict[int, Slice], numbers: range) -> dict[int, Person]:
     }
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.lists(lists, min_size=1, max_size=4))
-def test_every_edition_is_exactly_its_list(history: list[dict[int, Person]]) -> None:
-    sender = Sender()
-    before: dict[int, Person] = {}
-    for people in history:
-        counts = sender.publish(people)
-        both = before.keys() & people.keys()
-        changed = sum(before[number] != people[number] for number in both)
-        assert counts == (len(people.keys() - both), changed, len(before.keys() - both), len(both) - changed)
-        assert look_up(sender.slices, range(40)) == people
-        assert all(part.rows % BUCKET == 0 for part in sender.slices.values())
-        before = people
+def cells(part: Slice) -> list[tuple[bytes, int, bytes]]:
+    """Tag, version and sealed label of every row."""
+    tags, versions, sealed = (bytes(buffer) for buffer in (part.tags, part.versions, part.sealed_labels))
+    width = LABEL.sealed_width
+    return [
+        (tags[i * 16 : i * 16 + 16], int.from_bytes(versions[i * 4 : i * 4 + 4], "little"), sealed[i * width :][:width])
+        for i in range(part.rows)
+    ]
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.lists(lists, min_size=2, max_size=5))
-def test_a_label_key_never_seals_two_labels(history: list[dict[int, Person]]) -> None:
+steps = st.lists(st.one_of(st.tuples(lists, st.booleans()), st.integers(0, 5)), min_size=1, max_size=7)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps)
+def test_every_edition_is_exactly_its_list_and_a_key_seals_one_label(
+    history: list[tuple[dict[int, Person], bool] | int],
+) -> None:
+    """Any sequence of lists as full and delta editions, and of roll-backs."""
     sender = Sender()
     sealed_by_key: dict[tuple[bytes, int], bytes] = {}
-    for people in history:
-        sender.publish(people)
-        live = sender.state.filter(sender.state["live"])
-        labels = {item(number): person for number, person in people.items()}
-        assert live.num_rows == len(labels)
-        for part in sender.slices.values():
-            tags, versions, sealed = (bytes(buffer) for buffer in (part.tags, part.versions, part.sealed_labels))
-            width = LABEL.sealed_width
-            for row in range(part.rows):
-                key = tags[row * 16 : row * 16 + 16], int.from_bytes(versions[row * 4 : row * 4 + 4], "little")
-                assert (
-                    sealed_by_key.setdefault(key, sealed[row * width : row * width + width])
-                    == (sealed[row * width : row * width + width])
-                )
+    for step in history:
+        if isinstance(step, int):
+            if step >= len(sender.history):
+                continue
+            sender.roll_back(step)
+        else:
+            people, delta = step
+            before = sender.current.people
+            comparison = sender.publish(people, delta=delta)
+            both = before.keys() & people.keys()
+            changed = sum(before[number] != people[number] for number in both)
+            counts = (comparison.added, comparison.changed, comparison.removed, comparison.kept)
+            assert counts == (len(people.keys() - both), changed, len(before.keys() - both), len(both) - changed)
+        now = sender.current
+        assert look_up(now.divisions, range(40)) == now.people
+        assert now.remembered.count_live() == len(now.people)
+        for part in now.slices.values():
+            assert part.rows % BUCKET == 0 < part.rows
+            for tag, version, sealed in cells(part):
+                assert version == TOMBSTONE or sealed_by_key.setdefault((tag, version), sealed) == sealed
+
+
+def test_a_delta_holds_what_changed_and_the_base_stays() -> None:
+    sender = Sender()
+    people: dict[int, Person] = {number: (330922, 2) for number in range(11)}
+    sender.publish(people)
+    base = sender.current
+    sender.publish({**people, 3: (330922, 5), 20: (330922, 1)}, delta=True)
+    del people[4]
+    sender.publish({**people, 3: (330922, 5), 20: (330922, 1)}, delta=True)
+    delta = sender.current
+    assert delta.base is base
+    in_base = {tag for tag, _, _ in cells(base.slices[330922])}
+    versions = sorted(version for tag, version, _ in cells(delta.slices[330922]) if tag in in_base)
+    assert versions == [TOMBSTONE, 2]
+    assert delta.slices[330922].rows == BUCKET
+
+
+def test_the_dummies_of_a_delta_stay_over_its_base() -> None:
+    sender = Sender()
+    people: dict[int, Person] = {number: (330922, 2) for number in range(11)}
+    sender.publish(people)
+    sender.publish({**people, 3: (330922, 5)}, delta=True)
+    first = _row_set(sender.current.slices[330922])
+    sender.publish({**people, 3: (330922, 5), 4: (330922, 6)}, delta=True)
+    assert len(first & _row_set(sender.current.slices[330922])) == BUCKET - 1
+
+
+def test_a_row_that_moves_to_another_division_is_found_once() -> None:
+    sender = Sender()
+    people: dict[int, Person] = {1: (330922, 2), 2: (330922, 2), 3: (330113, 2)}
+    sender.publish(people)
+    sender.publish({**people, 1: (330113, 2)}, delta=True)
+    assert look_up(sender.current.divisions, range(5)) == {**people, 1: (330113, 2)}
+    assert look_up({330922: sender.current.divisions[330922]}, range(5)) == {2: (330922, 2)}
+
+
+def test_after_a_roll_back_versions_go_on_rising() -> None:
+    sender = Sender()
+    sender.publish({1: (330922, 1), 2: (330922, 1)})
+    sender.publish({1: (330922, 2), 2: (330922, 1)}, delta=True)
+    sender.roll_back(0)
+    assert look_up(sender.current.divisions, range(5)) == {1: (330922, 1), 2: (330922, 1)}
+    sender.publish({1: (330922, 3), 2: (330922, 1)}, delta=True)
+    changed = sender.current.remembered.changed
+    assert changed["version"].to_pylist() == [3]
+
+
+def test_a_roll_back_to_a_delta_goes_on_over_its_base() -> None:
+    sender = Sender()
+    people: dict[int, Person] = {number: (330922, 2) for number in range(5)}
+    sender.publish(people)
+    sender.publish({**people, 1: (330922, 3)}, delta=True)
+    sender.publish({**people, 1: (330922, 3), 2: (330922, 4)}, delta=True)
+    sender.roll_back(1)  # person 2 is as in the base again, but version 2 is used
+    sender.publish({**people, 1: (330922, 3), 3: (330922, 5)}, delta=True)
+    assert look_up(sender.current.divisions, range(9)) == {**people, 1: (330922, 3), 3: (330922, 5)}
+    sender.publish({**people, 2: (330922, 6)}, delta=True)
+    assert sorted(version for _, version, _ in cells(sender.current.slices[330922]))[-2:] == [3, 3]
 
 
 def test_one_change_leaves_every_other_row_and_the_dummies_alone() -> None:
     sender = Sender()
     people: dict[int, Person] = {number: (330922, 2) for number in range(11)}
     sender.publish(people)
-    before = _row_set(sender.slices[330922])
+    before = _row_set(sender.current.slices[330922])
     sender.publish(people | {3: (330922, 5)})
-    after = _row_set(sender.slices[330922])
+    after = _row_set(sender.current.slices[330922])
     assert len(before) == len(after) == 16
     assert len(before & after) == 15
 
@@ -175,38 +265,34 @@ def test_a_row_that_comes_back_has_a_new_version() -> None:
     sender.publish({1: (330922, 1), 2: (330922, 1)})
     sender.publish({2: (330922, 1)})
     sender.publish({1: (330922, 3), 2: (330922, 1)})
-    assert sorted(sender.state["version"].to_pylist()) == [1, 2]
-    assert look_up(sender.slices, range(5)) == {1: (330922, 3), 2: (330922, 1)}
+    assert sorted(sender.current.remembered.base["version"].to_pylist()) == [1, 2]
+    assert look_up(sender.current.divisions, range(5)) == {1: (330922, 3), 2: (330922, 1)}
 
 
 def test_slices_survive_being_written_and_read() -> None:
     sender = Sender()
     sender.publish({number: (330113, 1) for number in range(5)})
     sink = pa.BufferOutputStream()
-    write_slice(sink, sender.slices[330113], LABEL.width)
-    assert _row_set(parse_slice(sink.getvalue(), LABEL.width)) == _row_set(sender.slices[330113])
+    write_slice(sink, sender.current.slices[330113], LABEL.width)
+    assert _row_set(parse_slice(sink.getvalue(), LABEL.width)) == _row_set(sender.current.slices[330113])
 
 
 def test_a_slice_that_lost_a_row_is_noticed() -> None:
     sender = Sender()
     people = {number: (330922, 1) for number in range(5)}
     sender.publish(people)
-    whole = sender.slices[330922]
-    sender.slices[330922] = Slice(0, pa.py_buffer(b""), pa.py_buffer(b""), pa.py_buffer(b""))
+    sender.current.slices[330922] = Slice(0, pa.py_buffer(b""), pa.py_buffer(b""), pa.py_buffer(b""))
     with pytest.raises(EditionInconsistent):
         sender.publish(people | {9: (330922, 1)})
-    assert whole.rows == BUCKET
-
-
-def _row_set(part: Slice) -> set[tuple[bytes, ...]]:
-    columns = ((part.tags, 16), (part.versions, 4), (part.sealed_labels, LABEL.sealed_width))
-    cells = [[bytes(b[i * w : i * w + w]) for i in range(part.rows)] for b, w in columns]
-    return set(zip(*cells, strict=True))
 
 
 def test_state_is_ordered_by_reference() -> None:
     sender = Sender()
     sender.publish({number: (330922, 1) for number in range(20)})
-    references = bytes(data_of(sender.state["ref"]))
+    references = bytes(data_of(sender.current.remembered.base["ref"]))
     parts = [references[i : i + 16] for i in range(0, len(references), 16)]
     assert parts == sorted(parts)
+
+
+def _row_set(part: Slice) -> set[tuple[bytes, int, bytes]]:
+    return set(cells(part))

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from scripts.bench import FORMAT
+from scripts.benchmarks.endpoint import Spans, measure_endpoint
 from scripts.benchmarks.kernel import made_up_items, measure_kernel
+from scripts.benchmarks.load import Generator, Outcome, percentiles_ms
 from scripts.benchmarks.measure import MIN_RUNS, measure
 from scripts.benchmarks.peers import STEPS, compare_with_openmined
 from scripts.benchmarks.pipeline import measure_pipeline
+from scripts.benchmarks.served import ProvinceFixture
 from scripts.benchmarks.whole_job import BenchFailed, _Job
 
 
@@ -69,3 +75,49 @@ def test_quick_writes_its_document(tmp_path: Path) -> None:
     assert document["machine"]["backend"]
     assert document["multiplication"]["peers"]["OpenSSL X25519"]["us"] > 1
     assert document["kernel"]
+
+
+def test_latencies_count_from_the_moment_a_request_was_due(tmp_path: Path) -> None:
+    """A server that stalls is charged for everyone who would have come meanwhile."""
+    fixture = ProvinceFixture.create(tmp_path / "province")
+    stalled_s, per_s, seconds = 0.5, 40, 0.4
+    generator = Generator("127.0.0.1", 1, fixture, 16)
+
+    async def send_late(request: bytes, due_s: float, outcome: Outcome) -> None:
+        await asyncio.sleep(stalled_s)
+        outcome.statuses[200] += 1
+        outcome.latencies_s.append(time.perf_counter() - due_s)
+
+    generator._send = send_late  # type: ignore[method-assign]
+    generator._watch_health = no_health  # type: ignore[method-assign]
+    outcome = generator.open_loop(seconds, per_s)
+    assert outcome.statuses[200] > per_s * seconds / 2  # nobody waited for an answer before asking
+    assert min(outcome.latencies_s) >= stalled_s
+
+
+async def no_health(_: Outcome) -> None:
+    await asyncio.sleep(60)
+
+
+def test_percentiles_are_of_all_times() -> None:
+    found = percentiles_ms([milliseconds / 1000 for milliseconds in range(1, 1_001)])
+    assert found == {"p50": 500.5, "p90": 900.1, "p99": 990.01, "p99.9": 999.0, "max": 1000.0}
+    assert percentiles_ms([]) == {}
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="server and generator need a core each")
+def test_the_endpoint_is_measured_through_the_real_command() -> None:
+    told: list[str] = []
+    spans = Spans(rounds=1, kernel_s=0.2, http_s=0.5, overload_s=0.5, latency_s=0.3)
+    cores = os.sched_getaffinity(0)
+    found = measure_endpoint(spans, soak_minutes=0.02, soak_load=0.2, tell=told.append)
+    assert told == ["throughput", "overload", "latency", "soak"]
+    assert os.sched_getaffinity(0) == cores
+    assert found.throughput.http_per_s > 0
+    assert 0 < found.throughput.cpu_ratio < 1  # the server does all that the kernel does, and more
+    assert set(found.throughput.cpu_ms) == {"kernel", "workers", "event_loop"}
+    assert set(found.overload.statuses) <= {"200", "503"}
+    assert [row.errors for row in found.latency] == [0, 0, 0]
+    assert found.soak is not None
+    assert found.soak.errors == 0
+    assert found.soak.answered > 0

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,43 @@ def test_d46_the_reject_file_shows_masked_numbers(demo: tuple[Path, dict[str, ob
         assert not re.search(r"\d{17}[\dX]", rejects.read_text("utf-8"))
 
 
+def test_an_auditor_draws_the_bank_opens_and_all_positions_fit(demo: tuple[Path, dict[str, object]]) -> None:
+    folder, _ = demo
+    work, secret = folder / "work", ("--passphrase-file", "口令.txt")
+
+    def run(*words: str, code: int = 0) -> dict[str, object]:
+        done = mingce(*words, "--json", folder=work)
+        assert done.returncode == code, done.stdout + done.stderr
+        return dict(json.loads(done.stdout))
+
+    (record,) = run("bank", "records", "--config", "bank")["records"]  # type: ignore[misc]
+    assert record["state"] == "COUNTERSIGNED"
+    run("bank", "records", "--export", record["sha256"][:8], "--out", "交换记录.json", "--config", "bank")
+    run("province", "records", "--export", record["sha256"][:8], "--out", "省方.json", "--config", "province")
+    assert (work / "交换记录.json").read_bytes() == (work / "省方.json").read_bytes()
+    run("operator", "create", "审计员", "--out", "auditor.operator", *secret)
+    parties = ("--bank", "bank/identity.json", "--province", "province/identity.json")
+    auditor = ("--operator", "auditor.operator", *secret)
+    drawn = run("audit", "draw", "交换记录.json", *auditor, *parties, "--openings", "40", "--out", "抽查.json")
+    assert (drawn["openings"], drawn["elements"]) == (40, record["elements"])
+    opening = ("audit", "open", "抽查.json", "--out", "开示.mao", "--config", "bank")
+    assert run(*opening, code=4)["error"]["code"] == "opening_not_approved"  # type: ignore[index]
+    for operator in ("bank-proposer.operator", "bank-approver.operator"):
+        run("audit", "approve", "抽查.json", "--operator", operator, *secret, "--config", "bank")
+    assert run(*opening)["openings"] == 40
+    check = ("audit", "check", "开示.mao", "--draw", "抽查.json", *auditor, *parties)
+    report = run(*check, "--record", "交换记录.json", "--worksheet", "核对表.csv")
+    assert report["fits"] is True
+    assert not re.search(r"\d{17}[\dX]", json.dumps(report["positions"]))
+    with (work / "核对表.csv").open(encoding="utf-8-sig", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == report["counts"]["customers"]  # type: ignore[index]
+    content = bytearray((work / "开示.mao").read_bytes())
+    content[-1] ^= 1
+    (work / "开示.mao").write_bytes(content)
+    assert run(*check, "--record", "交换记录.json", code=6)["error"]["code"] == "seal_invalid"  # type: ignore[index]
+
+
 def test_importing_a_handover_twice_changes_nothing(demo: tuple[Path, dict[str, object]]) -> None:
     folder, result = demo
     again = mingce("bureau", "import", "移交.mch", "--config", "bureau", "--json", folder=folder / "work")
@@ -99,6 +137,46 @@ def test_refresh_says_in_one_line_what_it_did(demo: tuple[Path, dict[str, object
     assert done.returncode == 0
     assert done.stdout.count("\n") == 1
     assert "无变化" in done.stdout
+
+
+def test_the_next_night_comes_out_as_a_list_of_changes(demo: tuple[Path, dict[str, object]]) -> None:
+    """One person left the list and one household grew: a delta, no query, and both stand in the list of changes."""
+    folder, _ = demo
+    work = folder / "work"
+    with (work / "答案.csv").open(encoding="utf-8", newline="") as stream:
+        gone, grown, *_ = [row["item"] for row in csv.DictReader(stream) if row["listed"] == "1"]
+    with (work / "基础名单.csv").open(encoding="utf-8-sig", newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["证件号码"] != gone]
+    for row in rows:
+        row["家庭人数"] = "9" if row["证件号码"] == grown else row["家庭人数"]
+    with (work / "次日名单.csv").open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    refreshed = mingce("province", "refresh", "--source", "次日名单.csv", "--json", "--config", "province", folder=work)
+    assert json.loads(refreshed.stdout)["kind"] == "delta", refreshed.stdout
+    serve = ("province", "serve", "--port", "0", "--address-file", "address", "--config", "province")
+    server = subprocess.Popen([sys.executable, "-m", "scripts.cli", *serve], cwd=work, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while not (work / "address").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        url = (work / "address").read_text("utf-8")
+        matched = mingce(
+            "bank", "match", "客户清单.xlsx", "--json", "--config", "bank", folder=work, MINGCE_PROVINCE__URL=url
+        )
+        assert json.loads(matched.stdout)["asked"] == 0, matched.stdout + matched.stderr
+    finally:
+        server.terminate()
+        server.wait(60)
+    changes = json.loads(mingce("bank", "changes", "变化.csv", "--json", "--config", "bank", folder=work).stdout)
+    assert (changes["newly_on"], changes["dropped"], changes["label_changed"]) == (0, 1, 1)
+    with (work / "变化.csv").open(encoding="utf-8-sig", newline="") as stream:
+        found = {row["证件号码"].strip(): row for row in csv.DictReader(stream)}
+    assert found.keys() == {gone, grown}
+    assert found[gone]["变化"] == "退出名单"
+    assert (found[grown]["变化"], found[grown]["家庭人数"]) == ("标签变化", "9")
+    assert gone not in mingce("bank", "changes", "--config", "bank", folder=work).stdout
 
 
 def test_errors_come_in_the_users_language_with_what_to_do_next(tmp_path: Path) -> None:

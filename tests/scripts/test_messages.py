@@ -8,6 +8,7 @@ import string
 
 import pytest
 
+from matcher.bank.warrants import WarrantNotInForce
 from psi.errors import InputError, MingceError, VerificationError
 from scripts.language import set_language
 from scripts.messages import MESSAGES, Refused, exit_code, explain
@@ -48,6 +49,14 @@ def test_both_languages_say_the_same_params(code: str) -> None:
     fields = [{name for _, name, _, _ in string.Formatter().parse(text) if name} for text in message[:2]]
     assert fields[0] == fields[1]
     assert bool(message.next_zh) == bool(message.next_en)
+
+
+@pytest.mark.parametrize(("language", "word"), [("zh", "已过期"), ("en", "over")])
+def test_reasons_come_in_the_users_language(language: str, word: str) -> None:
+    set_language(language)
+    assert word in explain(WarrantNotInForce("x", warrant="3fa9", reason="over"))[0]
+    assert "unheard of" in explain(WarrantNotInForce("x", warrant="3fa9", reason="unheard of"))[0]
+    set_language("zh")
 
 
 def test_exit_codes() -> None:

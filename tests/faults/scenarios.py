@@ -1,0 +1,61 @@
+"""The commands whose every step on the disk is made to fail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from parties import COUNTY, signed
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One command of one party.
+
+    ``before``: commands that lead up to it. ``is_one_change``: after a fault the stores say what they said before or
+    what they say in the end, nothing between. ``again``: the exit codes of a second run after the first took effect;
+    none where a second one would be another act.
+    """
+
+    name: str
+    party: str
+    words: tuple[object, ...]
+    before: tuple[tuple[object, ...], ...] = ()
+    is_one_change: bool = True
+    again: tuple[int, ...] = (0,)
+
+
+def _refresh(source: str, *more: str) -> tuple[object, ...]:
+    return ("province", "refresh", "--source", source, *more, "--config", "province")
+
+
+_DECLARE = ("province", "declare", "演示银行", "--customers", 500, "--reason", "演示", *signed("province", 0))
+
+SCENARIOS = (
+    Scenario("delta edition", "province", _refresh("changed.csv")),
+    Scenario("full edition", "province", _refresh("changed.csv", "--full")),
+    Scenario(
+        "roll back",
+        "province",
+        ("province", "rollback", "--to", 1, "--reason", "演示", "--config", "province"),
+        before=(_refresh("changed.csv"),),
+        again=(),
+    ),
+    Scenario("create epoch", "province", ("keys", "create-epoch", "base", "2027", "--config", "province"), again=(3,)),
+    Scenario(
+        "register",
+        "province",
+        ("province", "register", "other/identity.json", "--division", COUNTY, "--config", "province"),
+        is_one_change=False,
+    ),
+    Scenario("declare", "province", _DECLARE, again=(3, 4)),
+    Scenario(
+        "approve", "province", ("province", "approve", 2, *signed("province", 1)), before=(_DECLARE,), again=(3, 4)
+    ),
+    Scenario(
+        "match",
+        "bank",
+        ("bank", "match", "customers.csv", "--config", "bank"),
+        is_one_change=False,
+    ),
+    Scenario("import", "bureau", ("bureau", "import", "handover.mch", "--config", "bureau")),
+)

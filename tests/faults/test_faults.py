@@ -1,0 +1,121 @@
+"""Every write, flush, rename, deletion and commit of a command fails in turn: once, from then on, or by a kill.
+
+After each fault the error is clear, the stores are whole and say what they said before (or what they will say in the
+end), a file whose flush failed is not flushed again, and the same command run again comes to the same end as if
+nothing had happened.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import re
+import shutil
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from failing_disk import NONE, Ended, FailingDisk, Fault, Mode
+from parties import Made, check_province, facts, find_leftovers, list_charges
+from scenarios import SCENARIOS, Scenario
+
+FAULTS = [
+    (Mode.ONCE, errno.EIO),
+    (Mode.FROM_THEN_ON, errno.ENOSPC),
+    (Mode.KILL, 0),
+    (Mode.FROM_THEN_ON, errno.EIO),
+    (Mode.ONCE, errno.ENOSPC),
+]
+LIKE_A_TEST_NUMBER = re.compile(r"990000\d{11}[0-9X]")
+SAMPLED = 8  # steps of each command in the ordinary suite
+
+
+@dataclass
+class Trial:
+    """One command, in a copy of the same folder each time."""
+
+    scenario: Scenario
+    disk: FailingDisk
+    made: Made
+    work: Path
+
+    def __post_init__(self) -> None:
+        self.begin()
+        self.before = facts(self.home)
+        whole = self.run(NONE)
+        assert whole.code == 0, whole
+        self.steps = whole.steps
+        self.end = facts(self.home)
+        assert self.end != self.before
+
+    @property
+    def home(self) -> Path:
+        return self.work / self.scenario.party
+
+    def begin(self) -> None:
+        shutil.rmtree(self.work, ignore_errors=True)
+        shutil.copytree(self.made.folder, self.work)
+        for words in self.scenario.before:
+            self.disk.do(self.work, *words)
+
+    def run(self, fault: Fault) -> Ended:
+        words = (*self.scenario.words, "--json")
+        return self.disk.run(self.work, *words, fault=fault, root=self.home, MINGCE_PROVINCE__URL=self.made.url)
+
+    def fail(self, fault: Fault) -> None:
+        self.begin()
+        charged = list_charges(self.made.served)
+        ended = self.run(fault)
+        self.check_end(ended, fault)
+        self.check_stores()
+        due = self.scenario.again if self.now == self.end else (0,)
+        if due:
+            again = self.run(NONE)
+            assert again.code in due, (str(fault), ended, again)
+        self.check_stores()
+        assert self.now == self.end, (str(fault), ended)
+        assert find_leftovers(self.home) == [], ended.failed_at
+        if self.scenario.party == "bank":  # one batch, whatever happened on the way
+            assert len(list_charges(self.made.served)) == len(charged) + 1
+
+    def check_end(self, ended: Ended, fault: Fault) -> None:
+        if ended.code == -signal.SIGKILL:
+            assert fault.mode is Mode.KILL
+            return
+        assert fault.mode is not Mode.KILL or ended.steps < fault.at  # a match's steps differ by a few from run to run
+        assert "Traceback" not in ended.err, ended.err
+        assert not LIKE_A_TEST_NUMBER.search(ended.out + ended.err)
+        assert ended.code != 99
+        assert ended.flushed_again == 0, f"{ended.failed_at}: flushed again after its flush had failed"
+        if ended.code:
+            error = json.loads(ended.out)["error"]
+            assert error["code"]
+            assert error["message"]
+
+    def check_stores(self) -> None:
+        self.now = facts(self.home)
+        if self.scenario.is_one_change:
+            assert self.now in (self.before, self.end), (self.before, self.now, self.end)
+        if self.scenario.party == "province":
+            check_province(self.home)
+
+
+@pytest.fixture(params=SCENARIOS, ids=lambda scenario: scenario.name)
+def trial(request: pytest.FixtureRequest, disk: FailingDisk, made: Made, tmp_path: Path) -> Trial:
+    return Trial(request.param, disk, made, tmp_path / "work")
+
+
+def test_a_step_fails(trial: Trial) -> None:
+    """A sample of the steps, each with another fault."""
+    for number in range(SAMPLED):
+        at = 1 + number * (trial.steps - 1) // (SAMPLED - 1)
+        mode, error = FAULTS[number % len(FAULTS)]
+        trial.fail(Fault(at, mode, error))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("mode", "error"), FAULTS, ids=lambda value: str(value))
+def test_every_step_fails(trial: Trial, mode: Mode, error: int) -> None:
+    for at in range(1, trial.steps + 1):
+        trial.fail(Fault(at, mode, error))
