@@ -117,7 +117,7 @@ class Evaluations:
         self, party: str, body_sha256: bytes, request: EvaluateRequest, admit: Callable[[], EpochRecord]
     ) -> bytes:
         epoch = admit()
-        oprf.validate_elements(request.elements)
+        elements = oprf.DecodedElements(request.elements)
         key = self._keys.open(epoch)
         is_new = self._ledger.charge(
             party=party,
@@ -129,7 +129,7 @@ class Evaluations:
         )
         self._metrics.charged.inc(request.n if is_new else 0)
         with self._metrics.evaluation_seconds.time():
-            evaluated_elements, proof = oprf.blind_evaluate(oprf.MODE_VOPRF, key, request.elements)
+            evaluated_elements, proof = oprf.blind_evaluate(oprf.MODE_VOPRF, key, elements)
         answer = encode_answer(request, evaluated_elements, proof)
         self._ledger.record_answer(
             party=party, idempotency_key=request.idempotency_key, answer_sha256=body_digest(answer)

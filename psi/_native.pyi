@@ -102,10 +102,18 @@ class BlindedBatch:
         pinned public key, mode OPRF takes neither. Nothing is unblinded, and nothing is
         returned, unless every element decodes (BadElement) and the proof holds (ProofInvalid)."""
 
+@final
+class DecodedElements:
+    """1 to MAX_BATCH foreign elements that all decode: checked once, and not decoded again to be evaluated."""
+
+    def __new__(cls, elements: Buffer, *, threads: int = 0) -> DecodedElements:
+        """``elements`` are n*32 bytes. BadElement names the first refused one; BatchSize."""
+    def __len__(self) -> int: ...
+
 def blind_evaluate(
     mode: int,
     key: SecretKey,
-    blinded_elements: Buffer,
+    blinded_elements: Buffer | DecodedElements,
     *,
     proof_randomness: Buffer | None = None,
     threads: int = 0,
@@ -116,9 +124,6 @@ def blind_evaluate(
     The proof is b"" in mode OPRF. Its random scalar is derived from the key and the batch,
     so that the same request gives the same bytes; ``proof_randomness`` sets it for test vectors.
     BadElement refuses the whole batch, nothing of it is returned; BatchSize unless it holds 1 to MAX_BATCH."""
-
-def validate_elements(elements: Buffer) -> None:
-    """Decode n foreign elements and forget them: BadElement names the first refused one, or nothing happens."""
 
 def verify_proof(public_key: Buffer, blinded: Buffer, evaluated: Buffer, proof: Buffer) -> None:
     """RFC 9497 section 2.2.2 VerifyProof in mode VOPRF, or ProofInvalid, BadElement, BatchSize."""

@@ -8,8 +8,8 @@ The receiver (a bank, the RFC's client)::
 
 The sender (a province, the RFC's server)::
 
-    validate_elements(blinded_elements)             # before anything is charged
-    evaluated_elements, proof = blind_evaluate(MODE_VOPRF, key, blinded_elements)
+    elements = DecodedElements(blinded_elements)    # checked before anything is charged
+    evaluated_elements, proof = blind_evaluate(MODE_VOPRF, key, elements)
     outputs = evaluate(MODE_VOPRF, key, items, width)  # its own list, unblinded
 
 Both sides get the same 64 bytes for the same item, and neither learns more: the sender
@@ -22,12 +22,12 @@ from psi._native import (
     MODE_OPRF,
     MODE_VOPRF,
     BlindedBatch,
+    DecodedElements,
     SecretKey,
     backend_name,
     blind_evaluate,
     evaluate,
     thread_count,
-    validate_elements,
     verify_proof,
 )
 
@@ -36,11 +36,11 @@ __all__ = [
     "MODE_OPRF",
     "MODE_VOPRF",
     "BlindedBatch",
+    "DecodedElements",
     "SecretKey",
     "backend_name",
     "blind_evaluate",
     "evaluate",
     "thread_count",
-    "validate_elements",
     "verify_proof",
 ]

@@ -38,7 +38,7 @@ from psi.edition import (
     sorted_slice,
     write_slice,
 )
-from psi.oprf import MODE_VOPRF, SecretKey, blind_evaluate, validate_elements
+from psi.oprf import MODE_VOPRF, DecodedElements, SecretKey, blind_evaluate
 from psi.suites import RISTRETTO255_SHA512
 
 DATASET, EPOCH = "base", "2026"
@@ -229,7 +229,7 @@ class FakeProvince:
 
     def evaluate(self, body: bytes) -> tuple[int, bytes | dict[str, Any]]:
         request = decode_request(body)
-        validate_elements(request.elements)
+        DecodedElements(request.elements)
         name = request.idempotency_key
         with self._lock:
             if name not in self.answers:

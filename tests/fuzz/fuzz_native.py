@@ -16,7 +16,7 @@ ELEMENT = KEY.public_key
 
 Call = Callable[[int, bytes, bytes], object]
 CALLS: tuple[Call, ...] = (
-    lambda n, a, b: _native.validate_elements(a + b),
+    lambda n, a, b: _native.DecodedElements(a + b),
     lambda n, a, b: _native.verify_proof(ELEMENT, a, b[:-64], b[-64:]),
     lambda n, a, b: _native.find_tags(a, b),
     lambda n, a, b: _native.sort_order(a + b, n),

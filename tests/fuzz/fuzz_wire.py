@@ -26,7 +26,7 @@ from keys.clock import SettableClock
 from keys.httpsig import sign_request, verify_request
 from keys.identity import Identity
 from psi.errors import InputError, MingceError
-from psi.oprf import MODE_VOPRF, BlindedBatch, SecretKey, blind_evaluate, validate_elements
+from psi.oprf import MODE_VOPRF, BlindedBatch, DecodedElements, SecretKey, blind_evaluate
 
 BANK = Identity("演示银行", "bank", bytes([1]) * 32)
 CLOCK = SettableClock()
@@ -44,7 +44,7 @@ def read_request(data: bytes) -> None:
     """Decoded as the endpoint does before it charges; what is accepted encodes to the same bytes."""
     request = decode_request(data)
     assert encode_request(request) == data
-    validate_elements(request.elements)
+    DecodedElements(request.elements)
 
 
 def request_seeds() -> list[bytes]:

@@ -16,10 +16,10 @@ from psi.oprf import (
     MODE_OPRF,
     MODE_VOPRF,
     BlindedBatch,
+    DecodedElements,
     SecretKey,
     blind_evaluate,
     evaluate,
-    validate_elements,
     verify_proof,
 )
 from psi.suites import RISTRETTO255_SHA512
@@ -109,7 +109,7 @@ class TestRepetition:
 
     def test_padding_looks_like_elements_and_differs(self) -> None:
         elements = BlindedBatch(MODE_VOPRF, items(1), WIDTH, seed=SEED, pad_to=256).blinded_elements
-        validate_elements(elements)
+        DecodedElements(elements)
         assert len({elements[i : i + 32] for i in range(0, len(elements), 32)}) == 256
 
     @pytest.mark.parametrize("blinding", ["additive", "multiplicative"])
@@ -269,7 +269,7 @@ class TestSizes:
             with pytest.raises(InputError):
                 blind_evaluate(MODE_VOPRF, KEY, elements)
             with pytest.raises(InputError):
-                validate_elements(elements)
+                DecodedElements(elements)
 
 
 class TestSecrets:
@@ -317,3 +317,12 @@ class TestTranscript:
         with pytest.raises(TranscriptMismatch) as found:
             digest_batch(b"a", b"b").verify_equal(digest_batch(request_body, answer))
         assert found.value.params == {"part": part}
+
+
+@pytest.mark.parametrize("mode", [MODE_OPRF, MODE_VOPRF])
+def test_elements_decoded_before_are_answered_with_the_same_bytes(mode: int) -> None:
+    key = SecretKey.generate()
+    blinded = BlindedBatch(mode, b"".join(b"%018d" % n for n in range(300)), 18, seed=bytes(32)).blinded_elements
+    decoded = DecodedElements(blinded, threads=1)
+    assert len(decoded) == 300
+    assert blind_evaluate(mode, key, decoded) == blind_evaluate(mode, key, blinded)

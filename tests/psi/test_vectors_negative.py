@@ -13,9 +13,9 @@ from psi.oprf import (
     MODE_OPRF,
     MODE_VOPRF,
     BlindedBatch,
+    DecodedElements,
     SecretKey,
     blind_evaluate,
-    validate_elements,
     verify_proof,
 )
 
@@ -53,7 +53,7 @@ def test_d01_d02_d03_sender_refuses_the_whole_batch(element: bytes, position: in
             assert type(refused.value) is BadElement
             assert refused.value.params == {"index": position, "batch": "blinded_elements"}
     with pytest.raises(InputError):
-        validate_elements(batch)
+        DecodedElements(batch)
 
 
 @pytest.mark.parametrize("element", ELEMENTS, ids=lambda element: element.hex()[:16] or "empty")
@@ -90,7 +90,7 @@ def test_the_first_of_several_bad_elements_is_named() -> None:
         blind_evaluate(MODE_VOPRF, KEY, batch)
     assert refused.value.params["index"] == 40
     with pytest.raises(BadElement) as refused:
-        validate_elements(batch)
+        DecodedElements(batch)
     assert refused.value.params["index"] == 40
 
 

@@ -88,11 +88,6 @@ pub fn evaluate(
     })
 }
 
-/// Every element must decode (section 2.1 DeserializeElement); names the first that does not.
-pub fn validate_elements(job: &Job, batch: Batch, elements: &[Encoding]) -> Result<()> {
-    DecodedBatch::decode(job, batch, elements).map(drop)
-}
-
 /// A whole batch as points, in one piece for each core: the larger a piece, the cheaper
 /// each of its points in a multi-scalar multiplication.
 pub struct DecodedBatch {

@@ -18,8 +18,8 @@ mod _native {
     };
     #[pymodule_export]
     use super::protocol::{
-        BlindedBatch, SecretKey, backend_name, blind_evaluate, decode_and_encode,
-        element_from_uniform_bytes, evaluate, thread_count, validate_elements, verify_proof,
+        BlindedBatch, DecodedElements, SecretKey, backend_name, blind_evaluate, decode_and_encode,
+        element_from_uniform_bytes, evaluate, thread_count, verify_proof,
     };
     #[pymodule_export]
     use super::rows::{derive_tags, encode_rows, keyed_references, open_labels, receipts};

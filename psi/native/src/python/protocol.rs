@@ -9,7 +9,7 @@ use super::{
     runner::run,
 };
 use crate::{
-    backend::{self, PreparedScalar},
+    backend::{self, Encoding, PreparedScalar},
     client::{self, Blinding, ProofOf},
     dleq,
     error::{Batch, Error},
@@ -189,32 +189,83 @@ impl BlindedBatch {
     }
 }
 
+/// A batch that was checked, and need not be decoded again to be evaluated.
+#[pyclass(frozen, module = "psi._native")]
+pub struct DecodedElements {
+    encodings: Vec<Encoding>,
+    points: DecodedBatch,
+}
+
+#[pymethods]
+impl DecodedElements {
+    #[new]
+    #[pyo3(signature = (elements, *, threads = Size(0)))]
+    fn new(py: Python<'_>, elements: Buffer, threads: Size) -> PyResult<DecodedElements> {
+        let encodings = elements.rows("elements")?.to_vec();
+        suite::check_batch_size(encodings.len())?;
+        let points = run(py, threads, None, |job| {
+            DecodedBatch::decode(job, Batch::Blinded, &encodings)
+        })?;
+        Ok(DecodedElements { encodings, points })
+    }
+
+    fn __len__(&self) -> usize {
+        self.encodings.len()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<DecodedElements: {}>", self.encodings.len())
+    }
+}
+
+/// Elements as they came, or decoded already.
+#[derive(FromPyObject)]
+pub enum BlindedElements<'py> {
+    Decoded(PyRef<'py, DecodedElements>),
+    Encoded(Buffer),
+}
+
 #[pyfunction]
 #[pyo3(signature = (mode, key, blinded_elements, *, proof_randomness = None, threads = Size(0), progress = None))]
 pub fn blind_evaluate<'py>(
     py: Python<'py>,
     mode: Size,
     key: &SecretKey,
-    blinded_elements: Buffer,
+    blinded_elements: BlindedElements<'py>,
     proof_randomness: Option<Buffer>,
     threads: Size,
     progress: Progress,
 ) -> PyResult<(Rows<'py>, Rows<'py>)> {
     let mode = self::mode(mode)?;
-    let blinded = blinded_elements.rows("blinded_elements")?;
+    let (blinded, known) = match &blinded_elements {
+        BlindedElements::Decoded(batch) => (&batch.encodings[..], Some(&batch.points)),
+        BlindedElements::Encoded(buffer) => (buffer.rows("blinded_elements")?, None),
+    };
     suite::check_batch_size(blinded.len())?;
     let randomness = proof_randomness
         .map(|encoded| suite::decode_scalar(encoded.bytes()))
         .transpose()?;
     let mut proof = None;
     let evaluated = new_rows(py, blinded.len(), |out| {
-        proof = run(py, threads, progress.as_ref(), |job| match mode {
-            Mode::Oprf => oprf::blind_evaluate(job, &key.0, blinded, out).map(|()| None),
-            Mode::Voprf => {
-                let decoded = DecodedBatch::decode(job, Batch::Blinded, blinded)?;
-                oprf::blind_evaluate_decoded(job, &key.0, &decoded, out)?;
-                dleq::generate_proof(job, mode, &key.0, blinded, &decoded, out, randomness)
-                    .map(Some)
+        proof = run(py, threads, progress.as_ref(), |job| {
+            let decoded;
+            let points = match (known, mode) {
+                (Some(points), _) => points,
+                (None, Mode::Oprf) => {
+                    return oprf::blind_evaluate(job, &key.0, blinded, out).map(|()| None);
+                }
+                (None, Mode::Voprf) => {
+                    decoded = DecodedBatch::decode(job, Batch::Blinded, blinded)?;
+                    &decoded
+                }
+            };
+            oprf::blind_evaluate_decoded(job, &key.0, points, out)?;
+            match mode {
+                Mode::Oprf => Ok(None),
+                Mode::Voprf => {
+                    dleq::generate_proof(job, mode, &key.0, blinded, points, out, randomness)
+                        .map(Some)
+                }
             }
         })?;
         Ok(())
@@ -223,14 +274,6 @@ pub fn blind_evaluate<'py>(
         evaluated,
         PyBytes::new(py, proof.as_ref().map_or(b"", |proof| proof.as_slice())),
     ))
-}
-
-#[pyfunction]
-pub fn validate_elements(py: Python<'_>, elements: Buffer) -> PyResult<()> {
-    let elements = elements.rows("elements")?;
-    run(py, Size(0), None, |job| {
-        oprf::validate_elements(job, Batch::Blinded, elements)
-    })
 }
 
 #[pyfunction]
