@@ -8,7 +8,7 @@ use crate::{
     backend::{BaseTable, CHUNK, Encoding, Points},
     dleq,
     error::{Batch, Error, Result},
-    oprf::{DecodedBatch, bad_element, finalize_hash, refuse_identity},
+    oprf::{DecodedBatch, Sums, bad_element, finalize_hash, refuse_identity},
     public_tables::public_table,
     run::Job,
     suite::{Mode, Output, check_batch_size, hash_to_uniform, item_count},
@@ -166,7 +166,7 @@ impl BlindedBatch {
             (Mode::Voprf, Some(ProofOf { public_key, proof })) => {
                 let decoded = match self.blinding {
                     Blinding::Multiplicative => None,
-                    Blinding::Additive => Some(DecodedBatch::from_chunks(&self.points)),
+                    Blinding::Additive => Some(DecodedBatch::from_chunks(&self.points, Sums::Two)),
                 };
                 let verified = dleq::verify_proof(
                     job,

@@ -8,7 +8,7 @@ use crate::{
     backend::{Backend, CHUNK, Encoding, decode_element},
     error::{Batch, Error, Result},
     key::SecretKey,
-    oprf::DecodedBatch,
+    oprf::{DecodedBatch, Sums},
     run::Job,
     suite::{Mode, check_batch_size, expand_message_xmd, hash_to_scalar, sha512},
 };
@@ -98,12 +98,20 @@ pub fn verify_proof(
     let (c, s) = decode_proof(proof)?;
     let weights = composite_weights(job, mode, &pk_bytes, blinded, evaluated)?;
     // ComputeComposites: M = sum d_i * C_i, Z = sum d_i * D_i
-    let m = match decoded {
-        Some(points) => points.weighted_sum(job, &weights)?,
-        None => DecodedBatch::decode(job, Batch::Blinded, blinded)?.weighted_sum(job, &weights)?,
+    let own;
+    let blinded = match decoded {
+        Some(points) => points,
+        None => {
+            own = DecodedBatch::decode(job, Batch::Blinded, blinded, Sums::Two)?;
+            &own
+        }
     };
-    let evaluated = DecodedBatch::decode(job, Batch::Evaluated, evaluated)?;
-    let z = evaluated.weighted_sum(job, &weights)?;
+    let evaluated = DecodedBatch::decode(job, Batch::Evaluated, evaluated, Sums::Two)?;
+    let (m, z) = rayon::join(
+        || blinded.weighted_sum(job, &weights),
+        || evaluated.weighted_sum(job, &weights),
+    );
+    let (m, z) = (m?, z?);
     // t2 = s*A + c*B, t3 = s*M + c*Z; all public
     let t2 = RistrettoPoint::vartime_double_scalar_mul_basepoint(&c, &pk, &s);
     let t3 = s * m + c * z;

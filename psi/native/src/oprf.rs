@@ -95,25 +95,39 @@ pub struct DecodedBatch {
     piece: usize,
 }
 
+/// How many weighted sums are computed side by side: each then has its share of the cores.
+#[derive(Clone, Copy)]
+pub enum Sums {
+    /// A sender's composite M.
+    One = 1,
+    /// A receiver's M and Z.
+    Two = 2,
+}
+
 /// Whole chunks, as many as are a core's share.
-fn piece_of(elements: usize) -> usize {
-    let share = elements.div_ceil(rayon::current_num_threads());
+fn piece_of(elements: usize, sums: Sums) -> usize {
+    let cores = rayon::current_num_threads().div_ceil(sums as usize);
+    let share = elements.div_ceil(cores);
     share.next_multiple_of(CHUNK).max(CHUNK)
 }
 
 impl DecodedBatch {
     /// A batch whose points are known, chunk by chunk: those that encoded it need not decode it.
-    pub fn from_chunks(chunks: &[Points]) -> DecodedBatch {
-        let piece = piece_of(chunks.iter().map(Points::len).sum());
+    pub fn from_chunks(chunks: &[Points], sums: Sums) -> DecodedBatch {
+        let piece = piece_of(chunks.iter().map(Points::len).sum(), sums);
         let pieces = chunks.par_chunks(piece / CHUNK).map(Points::join).collect();
         DecodedBatch { pieces, piece }
     }
 
     /// Section 2.1 DeserializeElement; the error names the first element that does not decode.
-    pub fn decode(job: &Job, batch: Batch, elements: &[Encoding]) -> Result<DecodedBatch> {
-        let piece = piece_of(elements.len());
-        let pieces: Vec<Result<Points>> = elements
-            .par_chunks(piece)
+    pub fn decode(
+        job: &Job,
+        batch: Batch,
+        elements: &[Encoding],
+        sums: Sums,
+    ) -> Result<DecodedBatch> {
+        let chunks: Vec<Result<Points>> = elements
+            .par_chunks(CHUNK)
             .enumerate()
             .map(|(i, elements)| {
                 job.check()?;
@@ -121,12 +135,12 @@ impl DecodedBatch {
                     .decode(elements)
                     .map_err(|bad| Error::BadElement {
                         batch,
-                        index: i * piece + bad.0,
+                        index: i * CHUNK + bad.0,
                     })
             })
             .collect();
-        let pieces = pieces.into_iter().collect::<Result<_>>()?;
-        Ok(DecodedBatch { pieces, piece })
+        let chunks: Vec<Points> = chunks.into_iter().collect::<Result<_>>()?;
+        Ok(DecodedBatch::from_chunks(&chunks, sums))
     }
 
     /// The sum of `weights[i] * element[i]`; all public.

@@ -9,7 +9,7 @@ use _native::{
     dleq::{generate_proof, verify_proof},
     error::Batch,
     key::SecretKey,
-    oprf::{DecodedBatch, blind_evaluate, blind_evaluate_decoded, evaluate},
+    oprf::{DecodedBatch, Sums, blind_evaluate, blind_evaluate_decoded, evaluate},
     run::Job,
     suite::{Mode, decode_scalar},
 };
@@ -94,7 +94,7 @@ fn check_vector(backend: &dyn Backend, mode: Mode, key: &SecretKey, vector: &Val
     assert_eq!(evaluated, encodings(&vector["EvaluationElement"]));
     if mode == Mode::Voprf {
         let r = decode_scalar(&parts(&vector["Proof"]["r"])[0]).unwrap();
-        let decoded = DecodedBatch::decode(&job, Batch::Blinded, &blinded).unwrap();
+        let decoded = DecodedBatch::decode(&job, Batch::Blinded, &blinded, Sums::One).unwrap();
         let mut again = vec![[0; 32]; blinded.len()];
         blind_evaluate_decoded(&job, key, &decoded, &mut again).unwrap();
         assert_eq!(again, evaluated);
@@ -146,7 +146,7 @@ fn a_proof_is_bound_to_its_mode() {
             let blinded = batch.blinded_elements();
             let mut evaluated = vec![[0; 32]; blinded.len()];
             blind_evaluate(&job, &key, blinded, &mut evaluated).unwrap();
-            let decoded = DecodedBatch::decode(&job, Batch::Blinded, blinded).unwrap();
+            let decoded = DecodedBatch::decode(&job, Batch::Blinded, blinded, Sums::One).unwrap();
             let prove = |mode| {
                 generate_proof(&job, mode, &key, blinded, &decoded, &evaluated, None).unwrap()
             };
@@ -180,7 +180,8 @@ fn the_two_blindings_agree() {
                 let blinded = batch.blinded_elements();
                 let mut evaluated = vec![[0; 32]; blinded.len()];
                 blind_evaluate(&job, &key, blinded, &mut evaluated).unwrap();
-                let decoded = DecodedBatch::decode(&job, Batch::Blinded, blinded).unwrap();
+                let decoded =
+                    DecodedBatch::decode(&job, Batch::Blinded, blinded, Sums::One).unwrap();
                 let mode = Mode::Voprf;
                 let proof =
                     generate_proof(&job, mode, &key, blinded, &decoded, &evaluated, None).unwrap();

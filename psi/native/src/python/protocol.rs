@@ -14,7 +14,7 @@ use crate::{
     dleq,
     error::{Batch, Error},
     key,
-    oprf::{self, DecodedBatch},
+    oprf::{self, DecodedBatch, Sums},
     suite::{self, Mode},
 };
 
@@ -204,7 +204,7 @@ impl DecodedElements {
         let encodings = elements.rows("elements")?.to_vec();
         suite::check_batch_size(encodings.len())?;
         let points = run(py, threads, None, |job| {
-            DecodedBatch::decode(job, Batch::Blinded, &encodings)
+            DecodedBatch::decode(job, Batch::Blinded, &encodings, Sums::One)
         })?;
         Ok(DecodedElements { encodings, points })
     }
@@ -255,7 +255,7 @@ pub fn blind_evaluate<'py>(
                     return oprf::blind_evaluate(job, &key.0, blinded, out).map(|()| None);
                 }
                 (None, Mode::Voprf) => {
-                    decoded = DecodedBatch::decode(job, Batch::Blinded, blinded)?;
+                    decoded = DecodedBatch::decode(job, Batch::Blinded, blinded, Sums::One)?;
                     &decoded
                 }
             };
