@@ -7,13 +7,16 @@ CARGO_JOBS ?= 2
 NATIVE := psi/_native.abi3.so
 NATIVE_SOURCES := $(shell find psi/native/src -name '*.rs') psi/native/Cargo.toml Cargo.toml Cargo.lock pyproject.toml
 
-.PHONY: demo test test-slow test-backends test-rust fuzz bench lint format lock clean setup
+.PHONY: demo test test-slow test-exhaustive test-backends test-rust fuzz bench lint format lock clean setup
 
 demo: setup ## the main job, end to end, on made-up people
 	$(BIN)/mingce demo
 
 test: setup test-rust ## the ordinary suite
 	$(BIN)/python -m pytest
+
+test-exhaustive: setup ## what takes hours: every step of every command fails in every way
+	$(BIN)/python -m pytest -m exhaustive
 
 test-slow: setup ## what takes minutes
 	$(BIN)/python -m pytest -m slow

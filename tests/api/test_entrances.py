@@ -106,9 +106,9 @@ def test_d12_the_longest_request_there_may_be_gets_in(way_in: Entrance) -> None:
         assert province.evaluate(province.request(element * 65_535), OTHER_BANK).status_code == 200
 
 
-def test_d13_a_chunked_body_is_refused_at_the_limit_without_being_kept(way_in: Entrance) -> None:
+def send_chunks_without_end(way_in: Entrance) -> int:
+    """How many bytes of a chunked body went out before the refusal came."""
     chunk = b"10000\r\n" + bytes(0x10000) + b"\r\n"
-    before = way_in.resident_bytes()
     answers: list[bytes] = []
     with way_in.connected() as connection:
 
@@ -126,7 +126,13 @@ def test_d13_a_chunked_body_is_refused_at_the_limit_without_being_kept(way_in: E
                 sent += len(chunk)
         reader.join(timeout=10)
     assert b"".join(answers).startswith(b"HTTP/1.1 413 ")
-    assert sent < 20_000_000
+    return sent
+
+
+def test_d13_a_chunked_body_is_refused_at_the_limit_without_being_kept(way_in: Entrance) -> None:
+    assert send_chunks_without_end(way_in) < 20_000_000
+    before = way_in.resident_bytes()  # after the first one: what every process needs once is not what the case is about
+    assert send_chunks_without_end(way_in) < 20_000_000
     assert way_in.resident_bytes() - before < 2 * MAX_REQUEST_BYTES
 
 
@@ -135,11 +141,12 @@ def test_d14_a_compressed_body_is_refused_and_not_inflated(way_in: Entrance) -> 
     province = way_in.province
     _, elements = blinded(1)
     header = idempotency_header(province.request(elements))
-    before = way_in.resident_bytes()
-    for encoding in ("gzip", "br", "deflate"):
+    before = 0
+    for encoding in ("gzip", "gzip", "br", "deflate"):
         headers = {"Content-Type": REQUEST_TYPE, "Idempotency-Key": header, "Content-Encoding": encoding}
         answer = province.post(bomb, headers)
         assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+        before = before or way_in.resident_bytes()  # after the first one, as in D13
     assert way_in.resident_bytes() - before < 2 * MAX_REQUEST_BYTES
     assert province.home.used() == 0
 

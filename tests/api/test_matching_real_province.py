@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from bank_home import IMPATIENT, OPERATOR, WARRANT, bank_store, customers, item, residents
 from fake_province import encode_slice
@@ -52,7 +53,7 @@ def publish(home: ProvinceHome) -> None:
     )
     folders = EditionFolders(home.path, home.keystore.get_public_identity())
     home.edition = folders.write(
-        draft, [(int(GRANTED), parse_slice(content, label.width))], home.keystore.get_identity()
+        draft, [(int(GRANTED), parse_slice(pa.py_buffer(content), label.width))], home.keystore.get_identity()
     )
     home._record()
 

@@ -114,7 +114,7 @@ def test_a_step_fails(trial: Trial) -> None:
         trial.fail(Fault(at, mode, error))
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("mode", "error"), FAULTS, ids=lambda value: str(value))
 def test_every_step_fails(trial: Trial, mode: Mode, error: int) -> None:
     for at in range(1, trial.steps + 1):
