@@ -339,20 +339,32 @@ fn fuzz_steps() {
 }
 
 /// The larger share of the cases: `cases` elements through every operation of every vector
-/// backend. dalek computes each expected value, which is what takes the time.
+/// backend, on all cores. dalek computes each expected value, which is what takes the time.
 fn many(cases: usize) {
-    let mut stream = Stream::new("many");
-    let mut done = 0;
-    while done < cases {
-        let n = 1 + usize::from(u16::from_le_bytes([stream.bytes()[0], stream.bytes()[1]])) % 512;
-        let batch = Batch::new(&mut stream, n);
-        for backend in backends() {
-            if backend.name() != "portable" {
-                check(backend.as_ref(), &batch);
-                done += 9 * n;
-            }
+    const CHECKED: usize = 11; // results of each element
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for name in ["many 1", "many 2", "many 3", "many 4"]
+            .iter()
+            .take(workers)
+        {
+            scope.spawn(|| {
+                let mut stream = Stream::new(name);
+                let mut done = 0;
+                while done < cases / workers.min(4) {
+                    let bytes = stream.bytes();
+                    let n = 1 + usize::from(u16::from_le_bytes([bytes[0], bytes[1]])) % 512;
+                    let batch = Batch::new(&mut stream, n);
+                    for backend in backends() {
+                        if backend.name() != "portable" {
+                            check(backend.as_ref(), &batch);
+                            done += CHECKED * n;
+                        }
+                    }
+                }
+            });
         }
-    }
+    });
 }
 
 /// 10^5 cases.
