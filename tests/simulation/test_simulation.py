@@ -45,6 +45,6 @@ def test_two_thousand_steps() -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_many_more_steps(seed: int) -> None:
     """Other worlds for each seed; the test's name tells it, and MINGCE_SIMULATION_SEED plays it again."""
-    longer = settings(ORDINARY, max_examples=60, stateful_step_count=100, derandomize=False, database=None)
+    longer = settings(ORDINARY, max_examples=30, stateful_step_count=100, derandomize=False, database=None)
     machine = type("Simulation", (Simulation,), {})
     run_state_machine_as_test(with_seed(seed)(machine), settings=longer)
