@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,9 @@ from pathlib import Path
 import pytest
 from case_invariants import check_folder
 from hypothesis import settings
+
+# Whoever runs the tests in the background hands down an ignored SIGINT, and children inherit it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples every time, and no deadline on a shared machine.
 settings.register_profile("mingce", deadline=None, derandomize=True, print_blob=True)
