@@ -11,7 +11,8 @@ import typer
 from keys.clock import SystemClock
 from keys.files import write_atomic
 from keys.receipts import open_receipt_keys
-from matcher.bureau.store import STORE_SECRET, BureauStore
+from matcher.bureau.office import STORE_SECRET
+from matcher.bureau.store import BureauStore
 from matcher.canaries import open_canaries
 from matcher.handover import read_handover
 from scripts import checks, record_commands, templates

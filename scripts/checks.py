@@ -13,7 +13,8 @@ from keys.epochs import check_name
 from keys.files import write_atomic
 from matcher.bank.runs import Run
 from matcher.bureau.checks import ID_COLUMN, count_results, result_columns
-from matcher.bureau.store import STORE_SECRET, BureauStore
+from matcher.bureau.office import STORE_SECRET
+from matcher.bureau.store import BureauStore
 from matcher.columns import PEOPLE_COLUMNS
 from matcher.exports import Format, write_export
 from matcher.slices import file_sha256

@@ -18,7 +18,7 @@ import pysqlite3
 from cryptography.hazmat.primitives import hashes
 from sqlite_utils import Database
 
-from matcher.province.audit import verify_chain
+from matcher.audit import verify_chain
 
 # Only these prefixes are used for made-up people: they were never assigned.
 LIKE_A_TEST_NUMBER = re.compile(rb"(?:990000|3399\d\d)\d{11}[\dXx]")

@@ -300,10 +300,13 @@ class _Work:
         self.new_households += 1
         cursor = self._database.execute(
             "INSERT INTO household (dataset, household_no, state, household_size, division, expanding, reasons,"
-            " created_at, updated_at) VALUES (?, ?, 'MATCHED', ?, ?, ?, ?, ?, ?)",
-            [self._header.dataset, row["household_no"], *_label(row), self._now, self._now],
+            " township, created_at, updated_at, state_since)"
+            " VALUES (?, ?, 'IMPORTED', ?, ?, ?, ?, substr(?, 1, 9), ?, ?, ?)",
+            [self._header.dataset, row["household_no"], *_label(row), row["division"], self._now, self._now, self._now],
         )
-        return int(cursor.lastrowid or 0)
+        household_id = int(cursor.lastrowid or 0)
+        self._database.execute("UPDATE household SET state = 'MATCHED' WHERE household_id = ?", [household_id])
+        return household_id
 
     def _add_candidate(self, row: dict[str, Any], household_id: int) -> int:
         self.new_candidates += 1

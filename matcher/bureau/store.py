@@ -14,25 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from sqlite_utils import Database
 
-from keys.clock import Clock, format_time
-from keys.database import open_database, write_transaction
+from keys.clock import Clock
+from keys.database import write_transaction
 from keys.identity import PublicIdentity
 from keys.receipts import ReceiptKeys
-from matcher.alarms import Alarms
 from matcher.bureau.imports import Import, import_handover
-from matcher.bureau.migrations import BUREAU_MIGRATIONS
+from matcher.bureau.office import Office
 from matcher.canaries import CanaryList
 from matcher.handover import Handover
 from matcher.rows import fetch_all, fetch_first, fetch_records
-from matcher.sealing import Sealer, derive_store_key
 from matcher.tables import CustomerList
 from psi.errors import InputError
 from psi.identifiers import Verdict, mask
-
-FILE_NAME = "bureau.sqlite"
-STORE_SECRET = "bureau-store"  # noqa: S105 (the name under which keys.KeyStore keeps it)
 
 
 class BankConflict(InputError):
@@ -88,15 +82,15 @@ class BureauStore:
         divisions: Sequence[str],
         random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        self._clock = clock
-        self._database: Database = open_database(home / FILE_NAME, BUREAU_MIGRATIONS)
-        self._sealer = Sealer(secret, "bureau", random_bytes)
-        self._reference_key = derive_store_key(secret, "bureau item reference")
-        self._divisions = frozenset(divisions)
-        self.alarms = Alarms(self._database, clock)
+        self.office = office = Office(home, secret, clock, divisions, random_bytes)
+        self._database = office.database
+        self._sealer = office.personal.sealer
+        self._reference_key = office.personal.reference_key
+        self._divisions = office.divisions
+        self.alarms = office.alarms
 
     def close(self) -> None:
-        self._database.close()
+        self.office.close()
 
     # Whom the bureau trusts
 
@@ -285,7 +279,7 @@ class BureauStore:
         return int(epoch_no)
 
     def _now(self) -> str:
-        return format_time(self._clock.now())
+        return self.office.now()
 
 
 def mask_name(name: str) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from keys.clock import Clock, format_time
 from keys.vault import KeyEvent
 from matcher.alarms import Alarm
-from matcher.province.audit import AuditHead, verify_chain
+from matcher.audit import AuditHead, verify_chain
 from matcher.province.budgets import Budgets
 from matcher.province.certificates import ClientCertificates
 from matcher.province.exchange_records import ExchangeRecords

@@ -11,7 +11,7 @@ from sqlite_utils import Database
 from keys.clock import Clock, format_time
 from keys.database import open_database, reading, write_transaction
 from matcher.alarms import Alarms
-from matcher.province.audit import append_row
+from matcher.audit import append_row
 from matcher.province.migrations import PROVINCE_MIGRATIONS
 
 FILE_NAME = "province.sqlite"

@@ -12,7 +12,7 @@ import handed_over
 import pytest
 from handed_over import BANK, BUREAU, CLOCK, EPOCH, Match, hand_over, item, matches, receipt_key
 from publishing import DATASET, PLAN, create_home, number, open_publisher, write_list
-from sqlite_utils import Migrations
+from sqlite_utils import Database, Migrations
 
 from keys.clock import SettableClock
 from keys.database import open_database
@@ -22,7 +22,7 @@ from keys.keystore import KeyStore
 from keys.receipts import ReceiptKeys
 from keys.sealedfile import SealedFileInvalid
 from keys.wrap import FileKek
-from matcher.bureau import migrations
+from matcher.bureau.schema import handovers
 from matcher.bureau.store import FILE_NAME, BureauStore
 from matcher.canaries import PAYLOAD_TYPE, CanariesInvalid, CanaryList, open_canaries
 from matcher.province.canaries import Canaries, Canary
@@ -274,7 +274,12 @@ def test_household_numbers_of_canaries_are_sealed_at_the_bureau(tmp_path: Path, 
 
 def test_refused_rows_of_the_first_version_survive_the_migration(tmp_path: Path) -> None:
     first = Migrations("bureau")
-    first()(migrations.m001_first_tables)
+
+    @first(name="m001_first_tables")
+    def create(database: Database) -> None:
+        for statement in handovers.FIRST_TABLES:
+            database.execute(statement)
+
     old = open_database(tmp_path / FILE_NAME, first)
     old.execute("INSERT INTO bank VALUES ('f', 'n', '{}', 't')")
     old.execute("INSERT INTO epoch VALUES (1, 'base', '2026')")

@@ -17,8 +17,8 @@ import pytest
 from keys.clock import SettableClock
 from keys.database import DatabaseBusy, DatabaseDamaged, DatabaseUnavailable
 from keys.identity import Identity, PublicIdentity
+from matcher.audit import AuditBroken
 from matcher.province import store
-from matcher.province.audit import AuditBroken
 from matcher.province.ledger import Ledger
 from matcher.province.records import (
     AnswerDiffers,

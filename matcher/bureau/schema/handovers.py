@@ -1,14 +1,10 @@
-"""The schema of the bureau's store, ``<home>/bureau.sqlite``. Explained in docs/reference/bureau-store.md."""
+"""Hand-overs: whom the bureau trusts, what banks handed over, and the candidates found."""
 
 from __future__ import annotations
 
-from sqlite_utils import Database, Migrations
-
 from matcher.alarms import ALARM_TABLE
 
-BUREAU_MIGRATIONS = Migrations("bureau")
-
-_TABLES = (
+FIRST_TABLES = (
     """
     CREATE TABLE bank (
         fingerprint TEXT PRIMARY KEY,  -- SHA-256 of the bank's Ed25519 key, compared with its owner beforehand
@@ -116,13 +112,7 @@ _TABLES = (
 )
 
 
-@BUREAU_MIGRATIONS()
-def m001_first_tables(database: Database) -> None:
-    for statement in _TABLES:
-        database.execute(statement)
-
-
-_CANARIES = (
+CANARIES = (
     """
     CREATE TABLE canary (
         canary_id   INTEGER PRIMARY KEY,
@@ -144,9 +134,3 @@ _CANARIES = (
     "DROP TABLE refused_row",
     "ALTER TABLE refused RENAME TO refused_row",
 )
-
-
-@BUREAU_MIGRATIONS()
-def m003_canaries(database: Database) -> None:
-    for statement in _CANARIES:
-        database.execute(statement)

@@ -37,12 +37,13 @@ class AuditHead:
 
 def append_row(
     db: Database, *, at: datetime, actor: str, action: str, subject: str, detail: Mapping[str, object]
-) -> None:
-    """Add one row, inside the caller's write transaction. ``detail`` may hold no personal data."""
+) -> int:
+    """Add one row, inside the caller's write transaction; returns its number. ``detail`` may hold no personal data."""
     last = db.execute("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
     seq, previous = (last[0] + 1, last[1]) if last else (1, GENESIS)
     content = (seq, format_time(at), actor, action, subject, _canonical_json(detail), previous)
     db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*content, _row_hash(content)))
+    return int(seq)
 
 
 def verify_chain(db: Database) -> AuditHead:

@@ -1,0 +1,61 @@
+"""The schema of the bureau's store, ``<home>/bureau.sqlite``: one module for each part of the work.
+
+Steps are applied in the order of ``_STEPS`` and never changed once released (docs/reference/bureau-store.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pysqlite3
+from sqlite_utils import Database, Migrations
+
+from matcher.bureau.schema import (
+    checks,
+    claims,
+    figures,
+    handovers,
+    households,
+    loans,
+    people,
+    reviews,
+    visits,
+)
+
+_STEPS: tuple[tuple[str, Sequence[str]], ...] = (
+    ("m001_first_tables", handovers.FIRST_TABLES),
+    ("m003_canaries", handovers.CANARIES),
+    ("m004_people", people.TABLES),
+    ("m005_households", households.TABLES),
+    ("m006_checks", checks.TABLES),
+    ("m007_visits", visits.TABLES),
+    ("m008_reviews", reviews.TABLES),
+    ("m009_loans", loans.TABLES),
+    ("m010_claims", claims.TABLES),
+    ("m011_figures", figures.TABLES),
+)
+
+BUREAU_MIGRATIONS = Migrations("bureau")
+
+
+def _register(name: str, statements: Sequence[str]) -> None:
+    @BUREAU_MIGRATIONS(name=name)
+    def apply(database: Database) -> None:
+        for script in statements:
+            for statement in _split(script):
+                database.execute(statement)
+
+
+def _split(script: str) -> list[str]:
+    """The statements of a script; a trigger's own semicolons do not end it."""
+    statements, current = [], ""
+    for line in script.strip().splitlines(keepends=True):
+        current += line
+        if pysqlite3.complete_statement(current):
+            statements.append(current)
+            current = ""
+    return [*statements, current] if current.strip() else statements
+
+
+for _name, _statements in _STEPS:
+    _register(_name, _statements)

@@ -1,0 +1,62 @@
+"""Households and members, where they stand and how they came there."""
+
+from __future__ import annotations
+
+from matcher.states import HOUSEHOLD
+
+TABLES = (
+    "ALTER TABLE household ADD COLUMN township TEXT NOT NULL DEFAULT ''",  # 9 digits of the division
+    "ALTER TABLE household ADD COLUMN list_year INTEGER",  # of the base list: a household comes anew each year
+    "ALTER TABLE household ADD COLUMN state_since TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE household ADD COLUMN claimed_by TEXT",  # who works on it in the queue
+    "ALTER TABLE household ADD COLUMN claimed_at TEXT",
+    "ALTER TABLE household ADD COLUMN bank TEXT REFERENCES bank (fingerprint)",  # whose manager visits it
+    "UPDATE household SET township = substr(division, 1, 9), state_since = created_at",
+    HOUSEHOLD.trigger("household"),
+    "CREATE INDEX household_queue ON household (state, township, state_since)",
+    """
+    CREATE TABLE member (
+        member_id    INTEGER PRIMARY KEY,
+        household_id INTEGER NOT NULL REFERENCES household (household_id),
+        candidate_id INTEGER UNIQUE REFERENCES candidate (candidate_id),  -- whose match this is, if any
+        item_ref     BLOB NOT NULL,   -- blind index of the ID number, as in candidate
+        name_ref     BLOB NOT NULL,   -- blind index of the name
+        sealed       BLOB NOT NULL,   -- JSON: item, name, relation
+        is_applicant INTEGER NOT NULL DEFAULT 0 CHECK (is_applicant IN (0, 1)),
+        source       TEXT NOT NULL CHECK (source IN ('match', 'form', 'county')),
+        left_at      TEXT,            -- no member any more
+        created_at   TEXT NOT NULL,
+        updated_at   TEXT NOT NULL,
+        UNIQUE (household_id, item_ref)
+    ) STRICT
+    """,
+    "CREATE INDEX member_by_item ON member (item_ref)",
+    "CREATE INDEX member_by_name ON member (name_ref)",
+    "CREATE UNIQUE INDEX one_applicant ON member (household_id) WHERE is_applicant = 1",
+    """
+    CREATE TABLE household_move (
+        move_id      INTEGER PRIMARY KEY,
+        household_id INTEGER NOT NULL REFERENCES household (household_id),
+        from_state   TEXT NOT NULL,
+        to_state     TEXT NOT NULL,
+        at           TEXT NOT NULL,
+        account      TEXT NOT NULL,
+        reasons      TEXT NOT NULL,  -- codes joined by ','
+        remark       TEXT NOT NULL,  -- no personal data: the form and the sealed remark of a decision hold those
+        audit_seq    INTEGER NOT NULL REFERENCES audit (seq)
+    ) STRICT
+    """,
+    "CREATE INDEX move_by_household ON household_move (household_id)",
+    "ALTER TABLE conflict ADD COLUMN settled_at TEXT",
+    "ALTER TABLE conflict ADD COLUMN settled_by TEXT",
+    "ALTER TABLE conflict ADD COLUMN settlement TEXT",
+    """
+    CREATE TABLE household_link (
+        household_id INTEGER NOT NULL REFERENCES household (household_id),
+        earlier_id   INTEGER NOT NULL REFERENCES household (household_id),
+        shared       INTEGER NOT NULL,  -- people in both
+        found_at     TEXT NOT NULL,
+        PRIMARY KEY (household_id, earlier_id)
+    ) STRICT, WITHOUT ROWID
+    """,
+)
