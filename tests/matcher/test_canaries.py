@@ -22,8 +22,9 @@ from keys.keystore import KeyStore
 from keys.receipts import ReceiptKeys
 from keys.sealedfile import SealedFileInvalid
 from keys.wrap import FileKek
+from matcher.bureau.office import FILE_NAME
 from matcher.bureau.schema import handovers
-from matcher.bureau.store import FILE_NAME, BureauStore
+from matcher.bureau.store import BureauStore
 from matcher.canaries import PAYLOAD_TYPE, CanariesInvalid, CanaryList, open_canaries
 from matcher.province.canaries import Canaries, Canary
 from matcher.province.canary_numbers import NumberMaker, imitate
