@@ -21,6 +21,21 @@ class SystemClock:
         return datetime.now(UTC)
 
 
+@dataclass(frozen=True)
+class ShiftedClock:
+    """The real clock, so much later or earlier: for a demonstration that plays in another year."""
+
+    shift: timedelta
+
+    @classmethod
+    def starting_at(cls, moment: datetime) -> ShiftedClock:
+        """A clock that shows ``moment`` now and runs on from there."""
+        return cls(moment - datetime.now(UTC))
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.shift
+
+
 @dataclass
 class SettableClock:
     """A clock that moves only when told to."""

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from keys.clock import Clock, SystemClock
+from keys.clock import Clock, ShiftedClock, SystemClock, parse_time
 from keys.files import make_folder, write_atomic
 from keys.identity import IdentityKind, PublicIdentity
 from keys.keystore import KeyStore
@@ -17,6 +17,8 @@ from keys.wrap import KekProvider, create_kek_file, provider_from_setting
 from scripts.language import say
 from scripts.messages import Refused
 from scripts.settings import CONFIG_NAME, Settings, SettingsInvalid, find_config
+
+DEMO_CLOCK = "MINGCE_DEMO_CLOCK"  # RFC 3339, UTC
 
 ConfigOption = Annotated[
     Path | None,
@@ -50,7 +52,16 @@ def actor() -> str:
 def open_any_home(config: Path | None, clock: Clock | None = None) -> Home:
     """Load the configuration of whichever party it is. Raises SettingsInvalid."""
     path = find_config(config)
-    return Home(path.parent.resolve(), Settings.load(path), clock or SystemClock())
+    settings = Settings.load(path)
+    return Home(path.parent.resolve(), settings, clock or _clock(settings))
+
+
+def _clock(settings: Settings) -> Clock:
+    """The real one. Only a demonstration's home lets itself be told another time, to show years in a minute."""
+    told = os.environ.get(DEMO_CLOCK)
+    if told is None or not settings.demo:
+        return SystemClock()
+    return ShiftedClock.starting_at(parse_time(told))
 
 
 def open_home(config: Path | None, party: str, clock: Clock | None = None) -> Home:

@@ -154,6 +154,7 @@ class Settings(BaseSettings):
 
     party: Literal["province", "department", "bank", "bureau"]
     name: str
+    demo: bool = Field(False, description="made-up people: says so everywhere, and obeys MINGCE_DEMO_CLOCK")
     keys: KeySettings = KeySettings()
     dataset: dict[str, DatasetSettings] = Field(default_factory=dict)
     serve: ServeSettings = ServeSettings()
