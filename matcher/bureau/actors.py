@@ -50,7 +50,7 @@ ROLE_WORDS: Mapping[Role, str] = {
 
 
 class Permission(StrEnum):
-    """``part.verb``. What each means stands in docs/reference/roles.md."""
+    """``part.verb``. PERMISSION_WORDS says what each means."""
 
     SEE_HOUSEHOLDS = "household.see"
     REFINE = "household.refine"
@@ -84,6 +84,39 @@ class Permission(StrEnum):
 
 
 _P = Permission
+PERMISSION_WORDS: Mapping[Permission, tuple[str, str]] = {
+    _P.SEE_HOUSEHOLDS: ("查看家庭（脱敏）", "see households and members in its care, masked"),
+    _P.REFINE: ("名单细化", "take households in or out when the county refines admission"),
+    _P.SUPPLEMENT: ("补充家庭", "supplement households that the match did not bring, with a reason"),
+    _P.SETTLE_CONFLICT: ("处理名单冲突", "settle a conflict of the hand-overs, with a reason"),
+    _P.REVEAL: ("查看完整个人信息", "see one person's number, name or address in full, with a reason each time"),
+    _P.SEE_SENSITIVE: ("查看敏感信息", "see N10-N12 and the departments' answers, which stay on the government side"),
+    _P.PLAN_VISITS: ("安排走访", "plan, assign and export visits"),
+    _P.VISIT: ("入户走访", "visit: start, fill in the form, take photos, submit, or say why it failed"),
+    _P.ACCEPT_VISIT: ("采纳走访结果", "accept or return what was collected, never one's own"),
+    _P.CHECK_DEPARTMENT: ("部门核验", "run checks against departments' datasets and take their answers"),
+    _P.ENTER_CHECK: ("录入核验结果", "enter a department's answer by hand, with the document's number"),
+    _P.REVIEW: ("审核经办", "work on the queue and propose a decision"),
+    _P.DECIDE: ("审核复核", "confirm or send back what another proposed, never on a form one collected"),
+    _P.OBJECT: ("登记申诉与异议", "enter an appeal or an objection"),
+    _P.LIST_END: ("最终名单变更", "graduate, suspend, resume, remove a listed household; hold up or end a subsidy"),
+    _P.SEE_LOANS: ("查看贷款", "see loans and their interest lines; a bank its own only"),
+    _P.ENTER_LOANS: ("录入贷款", "import loan files, enter commitments, contracts and movements of one's own bank"),
+    _P.PREPARE_CLAIM: ("编制贴息申请", "build, freeze, check and submit one's own bank's claim"),
+    _P.AUDIT_CLAIM: ("审计贴息申请", "draw the sample of a claim and enter its findings"),
+    _P.REVIEW_CLAIM: ("县级审核贴息申请", "review a claim for the county; two persons where money is decided"),
+    _P.APPROVE_CLAIM: ("省级审批贴息申请", "review and approve a claim for the province"),
+    _P.PAY_CLAIM: ("拨付", "record the payment of a claim, and close it"),
+    _P.SEE_FIGURES: ("查看数据报表", "see figures and reports"),
+    _P.EXPORT: ("导出", "export lists and reports; each is an audit row"),
+    _P.PROPOSE_POLICY: ("提出政策参数", "propose a policy file"),
+    _P.ADOPT_POLICY: ("启用政策参数", "adopt a policy that another proposed"),
+    _P.SEE_AUDIT: ("查看审计日志", "see the audit log and the accounts, and verify the chain"),
+    _P.MANAGE_ACCOUNTS: ("管理账号", "propose, approve, reset and close accounts, two at a time"),
+    _P.PURGE: ("清除到期数据", "delete what its retention time no longer allows to keep"),
+}  # fmt: skip
+"""Chinese and English, for people."""
+
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.PROVINCE: frozenset({_P.SEE_FIGURES, _P.APPROVE_CLAIM}),
     Role.HANDLER: frozenset(
