@@ -83,7 +83,7 @@ def assess(policy: Policy, facts: Facts, on: date) -> Assessment:
         _condition("credit", "信用状况良好", policy.credit, facts.has_good_credit, None),
         _condition("capacity", "完全民事行为能力", policy.capacity, facts.has_full_capacity, None),
     )
-    outcomes = {rule.outcome for rule in rules}
+    outcomes = [rule.outcome for rule in rules]
     if Outcome.NOT_MET in outcomes:
         verdict = Verdict.DOES_NOT_FIT
     elif Outcome.UNKNOWN in outcomes:
@@ -137,29 +137,25 @@ def _income(policy: Policy, facts: Facts) -> RuleResult:
 def _groups(policy: Policy, facts: Facts) -> list[RuleResult]:
     """One result for the excluded groups, and one for each other reason that came with the label."""
     rule = policy.groups
-    excluded = sorted(facts.reasons & set(rule.exclude))
-    if excluded:
-        results = [
-            RuleResult(f"group {code}", Outcome.NOT_MET, code, describe([code]), rule.clause) for code in excluded
-        ]
-    else:
-        results = [RuleResult("groups", Outcome.MET, None, "不属于排除对象", rule.clause)]
-    others = sorted(facts.reasons - set(rule.exclude))
+    results = [
+        RuleResult(f"group {code}", Outcome.NOT_MET, code, describe([code]), rule.clause)
+        for code in sorted(facts.reasons.intersection(rule.exclude))
+    ] or [RuleResult("groups", Outcome.MET, None, "不属于排除对象", rule.clause)]
+    others = sorted(facts.reasons.difference(rule.exclude))
     return results + [
-        RuleResult(f"flag {code}", Outcome.FLAGGED, code, f"名单标签：{describe([code])}，请人工核实", rule.clause)
+        RuleResult(f"flag {code}", Outcome.FLAGGED, code, f"标记：{describe([code])}，请人工核实", rule.clause)
         for code in others
     ]
 
 
 def _condition(name: str, words: str, condition: Condition, known: bool | None, reason: str | None) -> RuleResult:
-    def result(outcome: Outcome, text: str) -> RuleResult:
-        return RuleResult(name, outcome, reason if outcome is Outcome.NOT_MET else None, text, condition.clause)
-
     if not condition.required:
-        return result(Outcome.MET, f"不要求{words}")
+        return RuleResult(name, Outcome.MET, None, f"不要求{words}", condition.clause)
     if known is None:
-        return result(Outcome.UNKNOWN, f"{words}：待核实")
-    return result(Outcome.MET, f"{words}：已核实") if known else result(Outcome.NOT_MET, f"{words}：不符合")
+        return RuleResult(name, Outcome.UNKNOWN, None, f"{words}：待核实", condition.clause)
+    if known:
+        return RuleResult(name, Outcome.MET, None, f"{words}：已核实", condition.clause)
+    return RuleResult(name, Outcome.NOT_MET, reason, f"{words}：不符合", condition.clause)
 
 
 def _near_misses(policy: Policy, facts: Facts) -> list[str]:

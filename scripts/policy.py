@@ -1,4 +1,4 @@
-"""``mingce policy``: read a county's rules, and compare two versions."""
+"""``mingce policy``: read a county's rules, compare two versions, adopt one, and ask what another would change."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from keys.files import write_atomic
 from matcher.policy import Policy, list_examples, load_policy
 from matcher.subsidy.lines import yuan
+from scripts import policy_adoption
 from scripts.home import JsonOption
 from scripts.language import say
 from scripts.messages import Refused
@@ -18,7 +19,8 @@ from scripts.output import print_result
 
 AMOUNTS = frozenset({"income.limit", "loan.household_cap"})  # kept in 分, shown in yuan
 
-app = typer.Typer(no_args_is_help=True, help="政策文件：校验、比较。 Check and compare policy files.")
+app = typer.Typer(no_args_is_help=True, help="政策：校验、比较、采用、试算。 Check, compare, adopt and try policies.")
+app.add_typer(policy_adoption.app)
 
 
 @app.command()

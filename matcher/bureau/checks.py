@@ -30,8 +30,9 @@ ID_COLUMN = "证件号码"
 class CheckResult:
     """What a department's dataset says of one person. ``label`` is empty for one who is not on the list.
 
-    ``row_no`` is the row of the list that was checked, or the candidate's number where households were.
-    ``as_of`` is the day that the department vouches for: the label's own, else that of the edition.
+    ``row_no`` is the row of the list that was checked, or the member's number where households were.
+    ``as_of`` is the day of the record itself: the label's own, else that of the edition. ``checked_on`` is the day of
+    the edition: so fresh is the answer, also that somebody is not on the list.
     """
 
     row_no: int
@@ -40,6 +41,7 @@ class CheckResult:
     listed: bool
     label: dict[str, str]
     as_of: str
+    checked_on: str
     dataset: str
     epoch: str
     edition: int
@@ -72,6 +74,7 @@ def iterate_results(store: BankStore, run: Run) -> Iterator[CheckResult]:
                 listed=row["matched"],
                 label=label,
                 as_of=label.get("as_of") or published,
+                checked_on=published,
                 dataset=run.dataset,
                 epoch=run.epoch,
                 edition=run.edition,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from matcher.sealing import Sealer, derive_store_key
@@ -28,19 +28,24 @@ class PersonalData:
 
     def open(self, sealed: bytes, table: str, column: str, row: object) -> dict[str, Any]:
         """The inverse of :meth:`seal`. Raises SealedDataDamaged."""
-        values: dict[str, Any] = json.loads(self.sealer.open(sealed, table, column, str(row)))
+        values: dict[str, Any] = json.loads(self.sealer.open(sealed, table, column, str(row)).decode())
         return values
 
     def item_reference(self, item: str) -> bytes:
         """Blind index (16 bytes) of a normalised ID number of 18 characters."""
-        return self._reference(self.reference_key, item.encode("ascii"))
+        content = item.encode("ascii")
+        return data_of(blind_index(self.reference_key, fixed(content, len(content)))).to_pybytes()
 
     def name_reference(self, name: str) -> bytes:
         """Blind index (16 bytes) of a name, blanks removed."""
-        return self._reference(self._name_key, "".join(name.split()).encode()[:NAME_BYTES].ljust(NAME_BYTES, b"\0"))
+        return self.name_references([name])[name]
 
-    def _reference(self, key: bytes, content: bytes) -> bytes:
-        return data_of(blind_index(key, fixed(content, len(content)))).to_pybytes()
+    def name_references(self, names: Iterable[str]) -> dict[str, bytes]:
+        """The same for many: one call of the kernel, which begins its threads anew each time."""
+        distinct = list(dict.fromkeys(names))
+        padded = b"".join("".join(name.split()).encode()[:NAME_BYTES].ljust(NAME_BYTES, b"\0") for name in distinct)
+        found: list[Any] = blind_index(self._name_key, fixed(padded, NAME_BYTES)).to_pylist()
+        return dict(zip(distinct, found, strict=True))
 
 
 def _json(values: Mapping[str, Any]) -> bytes:

@@ -13,20 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from keys.clock import Clock
 from keys.database import write_transaction
 from keys.identity import PublicIdentity
 from keys.receipts import ReceiptKeys
-from matcher.bureau.imports import Import, import_handover
+from matcher.bureau.imports import Import, import_handover, list_year
 from matcher.bureau.office import Office
 from matcher.canaries import CanaryList
 from matcher.handover import Handover
 from matcher.rows import fetch_all, fetch_first, fetch_records
-from matcher.tables import CustomerList
 from psi.errors import InputError
-from psi.identifiers import Verdict, mask
+from psi.identifiers import mask
 
 
 class BankConflict(InputError):
@@ -85,7 +82,6 @@ class BureauStore:
         self.office = office = Office(home, secret, clock, divisions, random_bytes)
         self._database = office.database
         self._sealer = office.personal.sealer
-        self._reference_key = office.personal.reference_key
         self._divisions = office.divisions
         self.alarms = office.alarms
 
@@ -122,7 +118,8 @@ class BureauStore:
             raise InputError("receipt keys of divisions that are not ours", divisions=foreign)
         with write_transaction(self._database):
             self._database.execute(
-                "INSERT INTO epoch (dataset, epoch) VALUES (?, ?) ON CONFLICT DO NOTHING", [keys.dataset, keys.epoch]
+                "INSERT INTO epoch (dataset, epoch, list_year) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                [keys.dataset, keys.epoch, list_year(keys.epoch, self.office.today())],
             )
             known = self._receipt_keys(keys.dataset, keys.epoch)
             epoch_no = self._epoch_no(keys.dataset, keys.epoch)
@@ -159,16 +156,11 @@ class BureauStore:
         Raises BankUntrusted, ReceiptKeyMissing.
         """
         return import_handover(
-            self._database,
+            self.office,
             handover,
             operator=operator,
-            now=self._now(),
-            divisions=self._divisions,
             receipt_keys=self._receipt_keys(handover.header.dataset, handover.header.epoch),
             canaries=self._canaries(handover.header.dataset),
-            reference_key=self._reference_key,
-            sealer=self._sealer,
-            alarms=self.alarms,
             dry_run=dry_run,
         )
 
@@ -225,26 +217,6 @@ class BureauStore:
             sealed, reference = row.pop("sealed_person"), row.pop("item_ref")
             item, name = json.loads(self._sealer.open(sealed, "candidate", "sealed_person", reference.hex()))
             yield Candidate(item=mask(item), name=mask_name(name), **row)
-
-    def list_people(self) -> CustomerList:
-        """Every candidate, to be checked against a department's dataset; ``rows`` are candidate ids.
-
-        A person in two households stands in it twice.
-        """
-        rows = fetch_all(
-            self._database, "SELECT candidate_id, item_ref, sealed_person FROM candidate ORDER BY candidate_id"
-        )
-        people = [
-            json.loads(self._sealer.open(sealed, "candidate", "sealed_person", reference.hex()))
-            for _, reference, sealed in rows
-        ]
-        return CustomerList(
-            rows=pa.array([candidate_id for candidate_id, _, _ in rows], pa.int64()),
-            items=pa.py_buffer("".join(item for item, _ in people).encode("ascii")),
-            verdicts=pa.py_buffer(bytes([Verdict.OK]) * len(people)),
-            rejects=[],
-            names=pa.array([name for _, name in people], pa.string()),
-        )
 
     def list_conflicts(self) -> list[dict[str, Any]]:
         """kind, household_no, found_at; for person_in_two_households there is a row for each household."""

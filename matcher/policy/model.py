@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from matcher.reasons import REASONS
 from matcher.subsidy.arithmetic import DayBasis, ExcessShare, FixedPoints, Terms
@@ -34,10 +34,20 @@ def _reason(value: object) -> str:
     return str(value)
 
 
-Rate = Annotated[Decimal, BeforeValidator(_decimal), Field(ge=0, le=36)]  # percent a year
-Share = Annotated[Decimal, BeforeValidator(_decimal), Field(ge=0, le=1)]
-Fen = Annotated[int, BeforeValidator(_fen), Field(ge=0)]  # "100000.00" yuan in the file, 分 here
-ReasonCode = Annotated[str, BeforeValidator(_reason)]
+def _text_like(pattern: str, description: str) -> WithJsonSchema:
+    """What an editor is told of a number that is written as text (docs/reference/policy.schema.json)."""
+    return WithJsonSchema({"type": "string", "pattern": pattern, "description": description})
+
+
+_PERCENT = _text_like(r"^[0-9]{1,2}(\.[0-9]+)?$", "percent a year, 0 to 36, as text")
+_PART = _text_like(r"^(0(\.[0-9]+)?|1(\.0+)?)$", "0 to 1, as text")
+_NUMBER = _text_like(r"^[0-9]+(\.[0-9]+)?$", "a number, as text")
+_YUAN = _text_like(r"^[0-9]+(\.[0-9]{1,2})?$", "yuan, as text")
+
+Rate = Annotated[Decimal, BeforeValidator(_decimal), Field(ge=0, le=36), _PERCENT]
+Share = Annotated[Decimal, BeforeValidator(_decimal), Field(ge=0, le=1), _PART]
+Fen = Annotated[int, BeforeValidator(_fen), Field(ge=0), _YUAN]  # "100000.00" yuan in the file, 分 here
+ReasonCode = Annotated[str, BeforeValidator(_reason), WithJsonSchema({"enum": list(REASONS)})]
 Text = Annotated[str, Field(min_length=1)]
 
 
@@ -149,6 +159,8 @@ class Subsidy(_Part):
     day_basis: DayBasis = 360
     settlement_months: tuple[int, ...] = (3, 6, 9, 12)
     settlement_day: int = 20
+    # Interest short by no more than this counts as paid: banks round by their own ways.
+    paid_within: Annotated[Fen, Field(json_schema_extra={"default": "1.00"})] = 100
     clause: Text
 
     @model_validator(mode="after")
@@ -180,7 +192,7 @@ class Target(_Part):
     no: Annotated[int, Field(ge=1)]
     indicator: Text
     unit: Text
-    by_year: dict[Annotated[str, Field(pattern=r"^20\d\d$")], Annotated[Decimal, BeforeValidator(_decimal)]]
+    by_year: dict[Annotated[str, Field(pattern=r"^20\d\d$")], Annotated[Decimal, BeforeValidator(_decimal), _NUMBER]]
     compare: Literal["at_least", "equal"]
 
 

@@ -43,18 +43,23 @@ def load_policy(path: Path) -> LoadedPolicy:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise _invalid(path, "", error.strerror or "cannot be read") from None
+        raise _invalid(path.name, "", error.strerror or "cannot be read") from None
+    return parse_policy(content, path.name)
+
+
+def parse_policy(content: bytes, name: str = "") -> LoadedPolicy:
+    """A policy from its file's bytes; ``name`` is for the message. Raises PolicyInvalid."""
     if len(content) > MAX_BYTES:
-        raise _invalid(path, "", "larger than any policy")
+        raise _invalid(name, "", "larger than any policy")
     try:
         values = tomllib.loads(content.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise _invalid(path, "", str(error)) from None
+        raise _invalid(name, "", str(error)) from None
     try:
         policy = Policy.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        raise _invalid(path, ".".join(str(part) for part in first["loc"]), first["msg"]) from None
+        raise _invalid(name, ".".join(str(part) for part in first["loc"]), first["msg"]) from None
     return LoadedPolicy(policy, hashlib.sha256(content).hexdigest())
 
 
@@ -79,5 +84,5 @@ def choose_policy(policies: Iterable[LoadedPolicy], county: str, on: date) -> Lo
     return chosen[0]
 
 
-def _invalid(path: Path, field: str, reason: str) -> PolicyInvalid:
-    return PolicyInvalid(f"{field}: {reason}" if field else reason, file=path.name, field=field, reason=reason)
+def _invalid(name: str, field: str, reason: str) -> PolicyInvalid:
+    return PolicyInvalid(f"{field}: {reason}" if field else reason, file=name, field=field, reason=reason)

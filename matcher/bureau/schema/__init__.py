@@ -18,6 +18,7 @@ from matcher.bureau.schema import (
     households,
     loans,
     people,
+    purges,
     reviews,
     visits,
 )
@@ -33,6 +34,7 @@ _STEPS: tuple[tuple[str, Sequence[str]], ...] = (
     ("m009_loans", loans.TABLES),
     ("m010_claims", claims.TABLES),
     ("m011_figures", figures.TABLES),
+    ("m012_purges", purges.TABLES),
 )
 
 BUREAU_MIGRATIONS = Migrations("bureau")

@@ -13,11 +13,12 @@ TABLES = (
     """,
     """
     CREATE TABLE figure (
-        day      TEXT NOT NULL REFERENCES figure_day (day),
-        name     TEXT NOT NULL,        -- docs/reference/figures.md
-        township TEXT NOT NULL,        -- '' for the county
-        product  TEXT NOT NULL,        -- '' for all
-        value    INTEGER NOT NULL,     -- households, or 分
+        day        TEXT NOT NULL REFERENCES figure_day (day),
+        name       TEXT NOT NULL,      -- docs/reference/figures.md
+        township   TEXT NOT NULL,      -- '' for the county
+        product    TEXT NOT NULL,      -- '' for all
+        value      INTEGER NOT NULL,   -- in the definition's unit; amounts in 分
+        households INTEGER NOT NULL,   -- behind the value: what makes a cell a small one
         PRIMARY KEY (day, name, township, product)
     ) STRICT, WITHOUT ROWID
     """,

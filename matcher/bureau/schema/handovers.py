@@ -18,6 +18,7 @@ FIRST_TABLES = (
         epoch_no    INTEGER PRIMARY KEY,  -- rises in the order in which their receipt keys came: which epoch is newer
         dataset     TEXT NOT NULL,
         epoch       TEXT NOT NULL,
+        list_year   INTEGER NOT NULL,     -- of the base list: in the epoch's name, else when its keys came
         UNIQUE (dataset, epoch)
     ) STRICT
     """,
@@ -50,14 +51,15 @@ FIRST_TABLES = (
         household_id   INTEGER PRIMARY KEY,
         dataset        TEXT NOT NULL,
         household_no   TEXT NOT NULL,  -- 家庭编号
-        state          TEXT NOT NULL,  -- domain.md section 5; MATCHED when a hand-over brings it
+        list_year      INTEGER NOT NULL,  -- of the list that its newest label is from
+        state          TEXT NOT NULL,  -- docs/reference/states.md; MATCHED when a hand-over brings it
         household_size TEXT NOT NULL,  -- 家庭人数; this and the next three from the member with the newest label
         division       TEXT NOT NULL,  -- 行政区划
         expanding      TEXT NOT NULL,  -- 是否扩中家庭, 1 or 0
         reasons        TEXT NOT NULL,  -- 非扩中原因标签
         created_at     TEXT NOT NULL,
         updated_at     TEXT NOT NULL,
-        UNIQUE (dataset, household_no)
+        UNIQUE (dataset, household_no, list_year)  -- a case that ended may begin anew another year
     ) STRICT
     """,
     """
@@ -100,11 +102,16 @@ FIRST_TABLES = (
     """
     CREATE TABLE conflict (
         conflict_id  INTEGER PRIMARY KEY,
-        kind         TEXT NOT NULL CHECK (kind IN ('person_in_two_households', 'labels_differ', 'too_many_members')),
+        kind         TEXT NOT NULL CHECK (kind IN ('person_in_two_households', 'labels_differ', 'too_many_members',
+                                                   'two_names_for_one_number', 'label_changed')),
         household_id INTEGER NOT NULL REFERENCES household (household_id),
-        item_ref     BLOB NOT NULL,     -- the person, for person_in_two_households; else empty
-        handover_id  INTEGER NOT NULL REFERENCES handover (handover_id),  -- which import showed it first
+        item_ref     BLOB NOT NULL,     -- the person, where it is about one; else empty
+        sealed       BLOB NOT NULL DEFAULT x'',           -- JSON: the other names of two_names_for_one_number
+        handover_id  INTEGER REFERENCES handover (handover_id),  -- which import showed it; null: a form or the county
         found_at     TEXT NOT NULL,
+        settled_at   TEXT,
+        settled_by   TEXT,
+        settlement   TEXT,              -- why, in plain words
         UNIQUE (kind, household_id, item_ref)
     ) STRICT
     """,

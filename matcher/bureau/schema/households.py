@@ -6,7 +6,6 @@ from matcher.states import HOUSEHOLD
 
 TABLES = (
     "ALTER TABLE household ADD COLUMN township TEXT NOT NULL DEFAULT ''",  # 9 digits of the division
-    "ALTER TABLE household ADD COLUMN list_year INTEGER",  # of the base list: a household comes anew each year
     "ALTER TABLE household ADD COLUMN state_since TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE household ADD COLUMN claimed_by TEXT",  # who works on it in the queue
     "ALTER TABLE household ADD COLUMN claimed_at TEXT",
@@ -14,6 +13,12 @@ TABLES = (
     "UPDATE household SET township = substr(division, 1, 9), state_since = created_at",
     HOUSEHOLD.trigger("household"),
     "CREATE INDEX household_queue ON household (state, township, state_since)",
+    "CREATE INDEX household_by_state ON household (state)",  # pages of a list, in the order of their numbers
+    """
+    CREATE VIEW handover_household AS
+    SELECT DISTINCT handover_id, household_id FROM candidate_source JOIN candidate USING (candidate_id)
+    """,
+    "CREATE INDEX conflict_open ON conflict (household_id) WHERE settled_at IS NULL",
     """
     CREATE TABLE member (
         member_id    INTEGER PRIMARY KEY,
@@ -47,9 +52,6 @@ TABLES = (
     ) STRICT
     """,
     "CREATE INDEX move_by_household ON household_move (household_id)",
-    "ALTER TABLE conflict ADD COLUMN settled_at TEXT",
-    "ALTER TABLE conflict ADD COLUMN settled_by TEXT",
-    "ALTER TABLE conflict ADD COLUMN settlement TEXT",
     """
     CREATE TABLE household_link (
         household_id INTEGER NOT NULL REFERENCES household (household_id),

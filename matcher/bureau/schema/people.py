@@ -5,21 +5,32 @@ from __future__ import annotations
 TABLES = (
     """
     CREATE TABLE account (
-        account_id    INTEGER PRIMARY KEY,
-        name          TEXT NOT NULL UNIQUE,  -- what a person signs in with, and what every record names
-        display_name  TEXT NOT NULL,
-        roles         TEXT NOT NULL,         -- JSON array of matcher.bureau.actors.Role
-        townships     TEXT NOT NULL,         -- JSON array of division prefixes (9 digits) in their care; [] is all
-        bank          TEXT REFERENCES bank (fingerprint),  -- for a bank's own people
-        state         TEXT NOT NULL CHECK (state IN ('proposed', 'active', 'closed')),
-        password      TEXT NOT NULL,         -- argon2id, or '' until the person has set one
-        failed        INTEGER NOT NULL DEFAULT 0,  -- sign-ins that failed since the last that did not
-        blocked_until TEXT,
-        created_by    TEXT NOT NULL,
-        approved_by   TEXT,
-        created_at    TEXT NOT NULL,
-        updated_at    TEXT NOT NULL
+        account_id          INTEGER PRIMARY KEY,
+        name                TEXT NOT NULL UNIQUE,  -- what a person signs in with, and what every record names
+        display_name        TEXT NOT NULL,
+        roles               TEXT NOT NULL,         -- JSON array of matcher.bureau.actors.Role
+        townships           TEXT NOT NULL,         -- JSON array of division prefixes in their care; [] is all
+        bank                TEXT REFERENCES bank (fingerprint),  -- for a bank's own people
+        state               TEXT NOT NULL CHECK (state IN ('proposed', 'active', 'closed')),
+        password            TEXT NOT NULL,         -- argon2id; '' until the account is active
+        password_expires_at TEXT,                  -- of a one-time password; null once the person has chosen their own
+        created_by          TEXT NOT NULL,         -- an account, or 'os:USER' for the holder of the home
+        approved_by         TEXT CHECK (approved_by <> created_by),
+        reset_by            TEXT,                  -- who asked for a new one-time password; another has to agree
+        created_at          TEXT NOT NULL,
+        updated_at          TEXT NOT NULL,
+        CHECK (state <> 'active' OR approved_by IS NOT NULL OR created_by LIKE 'os:%')
     ) STRICT
+    """,
+    """
+    CREATE TABLE sign_in_origin (
+        account_id    INTEGER NOT NULL REFERENCES account (account_id),
+        device        BLOB NOT NULL,     -- SHA-256 of the token of a device that has signed in; x'' for all others
+        failed        INTEGER NOT NULL,  -- sign-ins from there since the last that succeeded
+        blocked_until TEXT,
+        used_at       TEXT NOT NULL,
+        PRIMARY KEY (account_id, device)
+    ) STRICT, WITHOUT ROWID
     """,
     """
     CREATE TABLE session (
@@ -31,11 +42,12 @@ TABLES = (
         ended_at     TEXT
     ) STRICT, WITHOUT ROWID
     """,
+    "CREATE INDEX session_of_account ON session (account_id)",
     """
     CREATE TABLE idempotency (
         account        TEXT NOT NULL,
         key            TEXT NOT NULL,
-        request_sha256 BLOB NOT NULL,  -- the same key with another request is refused
+        request_digest TEXT NOT NULL,  -- Office.digest; the same key with another request is refused
         outcome        TEXT NOT NULL,  -- JSON, without personal data
         at             TEXT NOT NULL,
         PRIMARY KEY (account, key)
@@ -76,5 +88,17 @@ TABLES = (
         adopted_by  TEXT CHECK (adopted_by <> proposed_by),
         adopted_at  TEXT
     ) STRICT
+    """,
+    # Decisions and contracts name a policy by its hash: what it says never changes, and what was adopted stays.
+    """
+    CREATE TRIGGER policy_kept BEFORE UPDATE ON policy
+    WHEN (NEW.sha256, NEW.county, NEW.version, NEW.valid_from, NEW.valid_to, NEW.content, NEW.proposed_by)
+      <> (OLD.sha256, OLD.county, OLD.version, OLD.valid_from, OLD.valid_to, OLD.content, OLD.proposed_by)
+    OR OLD.state <> 'proposed'
+    BEGIN SELECT RAISE(ABORT, 'policy: kept as it was'); END;
+    """,
+    """
+    CREATE TRIGGER policy_no_delete BEFORE DELETE ON policy
+    BEGIN SELECT RAISE(ABORT, 'policy: never deleted'); END;
     """,
 )
