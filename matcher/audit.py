@@ -1,17 +1,18 @@
 """The audit chain: every row carries the hash of the one before it.
 
-Triggers refuse updates and deletes; whoever goes round them breaks the chain, which
-:func:`verify_chain` shows. Cutting rows off the end leaves a shorter chain that is
-whole in itself, so keep the head that :func:`verify_chain` returns somewhere else.
+Triggers refuse updates and deletes; whoever goes round them breaks the chain, which :func:`find_faults` shows row
+by row. Cutting rows off the end, or writing the whole chain anew, leaves a chain that is whole in itself: only a head
+that is kept elsewhere (matcher.audit_head) shows that.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from sqlite_utils import Database
 
@@ -19,10 +20,13 @@ from keys.clock import format_time
 from psi.errors import VerificationError
 
 GENESIS = "0" * 64
+_LOOK_AROUND = 2_000  # rows before and after, in which a moved row's first number is looked for
+
+FaultKind = Literal["edited", "moved", "missing", "inserted", "replaced", "cut"]
 
 
 class AuditBroken(VerificationError):
-    """The audit chain does not hold; ``params["seq"]`` is the first row that does not fit."""
+    """The audit chain does not hold; ``params``: ``seq``, the first row that does not fit, and ``kind``."""
 
     code = "audit_broken"
 
@@ -33,6 +37,21 @@ class AuditHead:
 
     seq: int
     hash: str
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One place where the chain does not hold.
+
+    ``edited``: row ``seq`` is not what its hash was made of. ``moved``: it is the row that was written as number
+    ``other``. ``missing``: rows ``seq`` to ``other`` are not there. ``inserted``: the row has a number below 1.
+    ``replaced``: row ``seq`` fits itself, but the row after it was written behind another one, or a head that was kept
+    names another. ``cut``: the chain ends before row ``seq``, which a kept head names.
+    """
+
+    seq: int
+    kind: FaultKind
+    other: int | None = None
 
 
 def append_row(
@@ -46,17 +65,58 @@ def append_row(
     return int(seq)
 
 
+def last_row(db: Database) -> AuditHead:
+    """The head as it is stored; nothing is recomputed."""
+    row = db.execute("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
+    return AuditHead(*row) if row else AuditHead(0, GENESIS)
+
+
 def verify_chain(db: Database) -> AuditHead:
     """Recompute the whole chain. Raises AuditBroken naming the first bad row."""
-    head = AuditHead(0, GENESIS)
-    for *content, stored_hash in db.execute(
+    for fault in find_faults(db):
+        raise AuditBroken("the audit chain is broken", seq=fault.seq, kind=fault.kind)
+    return last_row(db)
+
+
+def find_faults(db: Database, kept: Sequence[AuditHead] = ()) -> Iterator[Fault]:
+    """Recompute the whole chain and say where it does not hold, in order; ``kept`` are heads from outside the store.
+
+    After a fault the rows are taken as they stand, so that one change is one fault.
+    """
+    seq, head, is_at_fault = 0, GENESIS, False
+    heads = {one.seq: one for one in kept}
+    for *content, stored in db.execute(
         "SELECT seq, at, actor, action, subject, detail, previous, hash FROM audit ORDER BY seq"
     ):
-        seq, previous = content[0], content[-1]
-        if seq != head.seq + 1 or previous != head.hash or stored_hash != _row_hash(content):
-            raise AuditBroken("the audit chain is broken", seq=seq)
-        head = AuditHead(seq, stored_hash)
-    return head
+        number, previous = content[0], content[-1]
+        faults: list[Fault] = []
+        if number < 1:
+            yield Fault(number, "inserted")
+            continue
+        if number > seq + 1:
+            faults.append(Fault(seq + 1, "missing", number - 1))
+        elif previous != head and not is_at_fault and stored == _row_hash(content):
+            yield Fault(max(seq, 1), "replaced")
+        if stored != _row_hash(content):
+            origin = _original_number(content, stored)
+            faults.append(Fault(number, "edited") if origin is None else Fault(number, "moved", origin))
+        elif number in heads and heads[number].hash != stored:
+            faults.append(Fault(number, "replaced"))
+        yield from faults
+        seq, head, is_at_fault = number, stored, bool(faults)
+    ends = [one.seq for one in kept if one.seq > seq]
+    if ends:
+        yield Fault(seq + 1, "cut", max(ends))
+
+
+def _original_number(content: Sequence[object], stored: str) -> int | None:
+    """The number under which a row was written, if it is near its present one."""
+    number = int(str(content[0]))
+    for distance in range(1, _LOOK_AROUND + 1):
+        for other in (number - distance, number + distance):
+            if other > 0 and _row_hash((other, *content[1:])) == stored:
+                return other
+    return None
 
 
 def _row_hash(content: object) -> str:

@@ -1,4 +1,7 @@
-"""``mingce audit``: an auditor draws positions of an exchange record, the bank opens them, the auditor checks."""
+"""``mingce audit``: an auditor draws positions of an exchange record, the bank opens them, the auditor checks.
+
+The commands about the bureau's audit chain are in scripts/audit_log.py.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from matcher.audit_draw import SEED_BYTES, Draw, detection, open_draw, openings_
 from matcher.bank.records import verify_countersigned
 from matcher.exchange_record import decode_record, record_sha256
 from matcher.exports import Format, write_export
+from scripts import audit_log
 from scripts.bank_home import open_asker
 from scripts.checking import LinkOption
 from scripts.home import ConfigOption, JsonOption, read_identity
@@ -26,7 +30,11 @@ from scripts.messages import Refused
 from scripts.output import format_of, print_result
 from scripts.signing import OperatorOption, PassphraseFileOption, open_operator, read_file
 
-app = typer.Typer(no_args_is_help=True, help="审计：抽查、开示、核对。 Draw positions, open them, check them.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="审计：抽查、开示、核对；审计链。 Draw positions, open them, check them; the bureau's audit chain.",
+)
+app.add_typer(audit_log.app)
 
 DrawArgument = Annotated[Path, typer.Argument(help="the auditor's draw")]
 RecordArgument = Annotated[Path, typer.Argument(help="a countersigned exchange record, from `records --export`")]
