@@ -113,8 +113,8 @@ def compute_parts(balance_days: int, terms: Terms) -> Parts:
     """One settlement line; ``balance_days`` is the eligible balance in 分 times days, not negative."""
     if balance_days < 0:
         raise TermsInvalid("balance times days is not negative", field="balance_days")
-    gross = _interest(balance_days, terms.contract_rate, terms.day_basis)
-    customer = _interest(balance_days, min(terms.contract_rate, terms.target_rate), terms.day_basis)
+    gross = compute_interest(balance_days, terms.contract_rate, terms.day_basis)
+    customer = compute_interest(balance_days, min(terms.contract_rate, terms.target_rate), terms.day_basis)
     excess = gross - customer
     fiscal = _fiscal(balance_days, excess, terms)
     province = share_of(fiscal, terms.province_share)
@@ -124,7 +124,7 @@ def compute_parts(balance_days: int, terms: Terms) -> Parts:
 def _fiscal(balance_days: int, excess: int, terms: Terms) -> int:
     model = terms.model
     if isinstance(model, FixedPoints):
-        return min(_interest(balance_days, model.points, terms.day_basis), excess)
+        return min(compute_interest(balance_days, model.points, terms.day_basis), excess)
     if terms.cap_binds and model.cap is not None:
         numerator, denominator = _interest_ratio(balance_days, model.cap, terms.day_basis)
         return min(numerator // denominator, excess)
@@ -137,7 +137,8 @@ def share_of(amount: int, share: Decimal) -> int:
     return _half_up(amount * numerator, denominator)
 
 
-def _interest(balance_days: int, rate: Decimal, day_basis: int) -> int:
+def compute_interest(balance_days: int, rate: Decimal, day_basis: int) -> int:
+    """R2(balance × days × rate ÷ basis) in 分; the rate is percent a year."""
     return _half_up(*_interest_ratio(balance_days, rate, day_basis))
 
 

@@ -109,17 +109,18 @@ class Balance:
         )
 
 
-def share_cap(balances: Sequence[Balance], cap: int) -> list[Balance]:
-    """What of each loan counts when together they may not exceed ``cap`` 分.
+def share_cap(balances: Sequence[Balance], caps: Sequence[int]) -> list[Balance]:
+    """What of each loan counts when together they may not exceed ``caps``, in 分: one for each loan.
 
-    The loans come in the order of their claim: an earlier one is filled first.
+    The loans come in the order of their claim: an earlier one is filled first, and a later one gets what its own
+    cap leaves after them.
     """
     days = sorted({day for balance in balances for day in balance.days})
     shares: list[list[int]] = [[] for _ in balances]
     for day in days:
-        left = cap
-        for share, balance in zip(shares, balances, strict=True):
-            taken = min(balance.on(day), left)
+        used = 0
+        for share, balance, cap in zip(shares, balances, caps, strict=True):
+            taken = min(balance.on(day), max(cap - used, 0))
             share.append(taken)
-            left -= taken
+            used += taken
     return [Balance(tuple(days), tuple(share)) for share in shares]
