@@ -1,0 +1,1 @@
+"""The T+1 figures: what is counted, as of which day, and the records behind each number (docs/reference/figures.md)."""
