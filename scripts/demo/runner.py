@@ -1,0 +1,127 @@
+"""Runs `mingce` commands as a user would type them, one process each, and shows them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from keys.clock import format_time
+from psi.errors import MingceError
+from scripts.home import DEMO_CLOCK
+from scripts.language import say
+from scripts.output import notice, out
+
+PASSWORD_FILE = "口令.txt"  # noqa: S105  one for everybody, in the open: it is a demo
+START_TIMEOUT_S = 30.0
+OFFICE_HOUR = 2  # UTC: ten in the morning
+
+
+class DemoFailed(MingceError):
+    """A step of the demo did not do what it should; ``params["step"]`` is the command."""
+
+    code = "demo_failed"
+
+
+class Demo:
+    """One demonstration. ``folder`` holds everything; ``quiet`` shows nothing."""
+
+    def __init__(self, folder: Path, *, quiet: bool) -> None:
+        self.folder = folder
+        self._quiet = quiet
+        self._environment = dict(os.environ)
+        (folder / PASSWORD_FILE).write_text("演示用口令，请勿照搬，十二字以上\n", "utf-8")
+
+    def title(self, zh: str, en: str) -> None:
+        if not self._quiet:
+            out.print(f"\n[bold]{say(zh, en)}[/]")
+
+    def note(self, zh: str, en: str) -> None:
+        if not self._quiet:
+            out.print(f"    {say(zh, en)}", markup=False)
+
+    def go_to(self, day: date) -> None:
+        """From here on it is this day in the bureau's home."""
+        moment = datetime(day.year, day.month, day.day, OFFICE_HOUR, tzinfo=UTC)
+        self._environment[DEMO_CLOCK] = format_time(moment)
+
+    def set_variable(self, name: str, value: str) -> None:
+        self._environment[name] = value
+
+    def run(self, *words: object, echo: bool = True, accept: tuple[int, ...] = (0,)) -> dict[str, Any]:
+        """Run one command, show it and how long it took, and return its JSON result.
+
+        Raises DemoFailed unless it ends with one of the exit codes ``accept``.
+        """
+        command = [str(word) for word in words]
+        began = time.monotonic()
+        done = subprocess.run(  # noqa: S603  our own command line
+            [sys.executable, "-m", "scripts.cli", *command, "--json"],
+            cwd=self.folder,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode not in accept:
+            notice(done.stdout + done.stderr)
+            raise DemoFailed(f"exit code {done.returncode}", step=" ".join(command))
+        if echo and not self._quiet:
+            shown = " ".join(command)
+            shown = shown if len(shown) <= 160 else shown[:150] + " …"
+            out.print(f"  $ mingce {shown}  ({time.monotonic() - began:.1f} s)", markup=False, highlight=False)
+        return dict(json.loads(done.stdout))
+
+    def act(self, account: str, *words: object, echo: bool = True, accept: tuple[int, ...] = (0,)) -> dict[str, Any]:
+        """The same by somebody with an account at the bureau."""
+        signed_in = ("--as", account, "--password-file", PASSWORD_FILE, "--config", "bureau")
+        return self.run(*words, *signed_in, echo=echo, accept=accept)
+
+    def make_operators(self, home: str) -> tuple[str, ...]:
+        """``<home>-proposer.operator`` and ``<home>-approver.operator``; returns the options for their passphrase."""
+        secret = ("--passphrase-file", PASSWORD_FILE)
+        for name, role in (("演示经办", "proposer"), ("演示复核", "approver")):
+            file = f"{home}-{role}.operator"
+            self.run("operator", "create", name, "--out", file, *secret, echo=False)
+            self.run("operator", "register", f"{file}.identity.json", "--config", home, echo=False)
+        return secret
+
+    @contextmanager
+    def serving(self, command: str, home: str) -> Iterator[str]:
+        """An endpoint as a process of its own on a free loopback port, stopped at the end; gives its address."""
+        address, log = self.folder / home / "address", self.folder / home / "serve.log"
+        address.unlink(missing_ok=True)
+        where = ("--port", "0", "--address-file", f"{home}/address", "--config", home)
+        with log.open("wb") as sink:
+            server = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-m", "scripts.cli", command, "serve", *where],
+                cwd=self.folder,
+                stdout=sink,
+                stderr=sink,
+            )
+            try:
+                url = _wait_for(address, server)
+                self.note(f"$ mingce {command} serve --config {home}  ({url})", f"$ mingce {command} serve ({url})")
+                yield url
+            finally:
+                server.send_signal(signal.SIGTERM)
+                server.wait(timeout=START_TIMEOUT_S)
+
+
+def _wait_for(address: Path, server: subprocess.Popen[bytes]) -> str:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if address.exists():
+            return address.read_text("utf-8").strip()
+        if server.poll() is not None:
+            break
+        time.sleep(0.05)
+    raise DemoFailed(f"the server did not start; see {address.with_name('serve.log')}", step="serve")
