@@ -11,19 +11,19 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.gate import Disconnected, linger
-from api.metrics import Metrics
+from api.bodies import Disconnected, linger
+from api.metrics import RequestMetrics
 from api.problems import Problem, describe_problem
 from api.routes import evaluate_route
 from api.wire import TooLarge
 from keys.clock import Clock
-from matcher.province.ledger import Ledger
-from matcher.province.records import Party
 from psi.errors import MingceError
 
 log = structlog.get_logger("mingce.api")
@@ -35,11 +35,26 @@ class BrokenOff(Exception):
     """An answer failed half-way; the server closes the connection, which tells the caller."""
 
 
+class Caller(Protocol):
+    """Who was found to call: ``name`` for the log, ``fingerprint`` for the audit. In ``scope["state"]["party"]``."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def fingerprint(self) -> str: ...
+
+
+class AuditBook(Protocol):
+    """Where refused acts are written down."""
+
+    def record_refusal(self, *, actor: str, subject: str, code: str, **detail: object) -> None: ...
+
+
 class Refusals:
     """Audit rows for refused acts. Callers who prove nothing can cause only so many rows a minute."""
 
-    def __init__(self, ledger: Ledger, clock: Clock, *, unknown_per_minute: int) -> None:
-        self._ledger = ledger
+    def __init__(self, book: AuditBook, clock: Clock, *, unknown_per_minute: int) -> None:
+        self._book = book
         self._clock = clock
         self._unknown_per_minute = unknown_per_minute
         self._lock = threading.Lock()
@@ -47,15 +62,15 @@ class Refusals:
         self._written = 0
         self._omitted = 0
 
-    def record(self, party: Party | None, route: str, code: str) -> None:
+    def record(self, party: Caller | None, route: str, code: str) -> None:
         """Raises DatabaseBusy, StoreUnavailable."""
         if party is not None and code not in _PROVES_NOTHING:
-            self._ledger.record_refusal(actor=party.fingerprint, subject=route, code=code)
+            self._book.record_refusal(actor=party.fingerprint, subject=route, code=code)
             return
         omitted = self._take_turn()
         if omitted is not None:
             actor = UNKNOWN if party is None else party.fingerprint
-            self._ledger.record_refusal(actor=actor, subject=route, code=code, omitted_before=omitted)
+            self._book.record_refusal(actor=actor, subject=route, code=code, omitted_before=omitted)
 
     def _take_turn(self) -> int | None:
         """How many were left out since the last row, or None if this one is left out too."""
@@ -72,13 +87,26 @@ class Refusals:
 
 
 class ProblemBoundary:
+    """``describe`` says what an error looks like from outside, ``respond`` writes it down."""
+
     def __init__(
-        self, app: ASGIApp, *, refusals: Refusals, metrics: Metrics, new_request_id: Callable[[], str]
+        self,
+        app: ASGIApp,
+        *,
+        refusals: Refusals,
+        metrics: RequestMetrics,
+        new_request_id: Callable[[], str],
+        describe: Callable[[BaseException], Problem] = describe_problem,
+        respond: Callable[[Problem, str, Scope], Response] = lambda problem, request_id, _: problem.response(
+            request_id
+        ),
     ) -> None:
         self._app = app
         self._refusals = refusals
         self._metrics = metrics
         self._new_request_id = new_request_id
+        self._describe = describe
+        self._respond = respond
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -93,7 +121,7 @@ class ProblemBoundary:
         except Disconnected:
             pass
         except Exception as error:
-            problem = describe_problem(error)
+            problem = self._describe(error)
             _log_error(error, problem, request_id)
             self._metrics.problems.labels(problem.code).inc()
             if exchange.status:
@@ -115,7 +143,7 @@ class ProblemBoundary:
     async def _answer(
         self, scope: Scope, exchange: _Exchange, problem: Problem, request_id: str, *, lingering: bool
     ) -> None:
-        response = problem.response(request_id)
+        response = self._respond(problem, request_id, scope)
         if not (lingering and exchange.body_begun):
             await response(scope, exchange.receive, exchange.send)
             return
@@ -129,7 +157,7 @@ class ProblemBoundary:
     def _finish(self, scope: Scope, exchange: _Exchange, request_id: str, seconds: float) -> None:
         route, status = _route(scope), exchange.status
         self._metrics.requests.labels(route, status or "none").inc()
-        party: Party | None = scope["state"].get("party")
+        party: Caller | None = scope["state"].get("party")
         log.info(
             "request",
             request_id=request_id,

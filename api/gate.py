@@ -4,9 +4,7 @@ docs/reference/protocol.md section 3. It stands in front of the router, so a new
 protected by where it stands; :data:`OPEN_PATHS` are the only exceptions.
 
 The signature covers the body's digest, so it is checked before the body is read: nobody
-unknown makes the server keep a body, and a place is held only by who signed. What a refused caller
-still sends is read to its end and dropped, within the same length and deadline, so that it can read its
-refusal; when many are refused at once, the rest are answered and cut off.
+unknown makes the server keep a body, and a place is held only by who signed.
 """
 
 from __future__ import annotations
@@ -14,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,10 +19,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.bodies import BodyReader, replay
 from api.limits import Limits
-from api.problems import BodyTimeout, Busy
+from api.problems import Busy
 from api.wire import MAX_REQUEST_BYTES, TooLarge
 from keys.clock import Clock
 from keys.httpsig import WINDOW_S, BadSignature, ClockSkew, content_digest, verify_request
@@ -35,11 +33,6 @@ from matcher.province.records import NotGranted, Party
 from psi.errors import MingceError
 
 OPEN_PATHS = frozenset({"/healthz", "/metrics"})
-LINGER_S = 1.0
-
-
-class Disconnected(Exception):
-    """The caller went away; nobody is left to answer."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +65,7 @@ class SignatureGate:
         self._overloaded = overloaded
         self._threads = ThreadPoolExecutor(limits.authentication_threads, thread_name_prefix="authenticate")
         self._authenticating = 0
-        self._refusing = 0
+        self._bodies = BodyReader(limits)
         self._open: Counter[str] = Counter()  # of each party; a stranger never holds a place
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -88,14 +81,14 @@ class SignatureGate:
             party = await self._authenticate(scope, headers)
             self._take_place(party)
         except MingceError:
-            await self._let_finish(receive)
+            await self._bodies.let_finish(receive, MAX_REQUEST_BYTES)
             raise
         try:
-            body, digest = await self._read_body(receive, keep=True)
+            body, digest = await self._bodies.read(receive, MAX_REQUEST_BYTES)
             if dict(headers).get("content-digest") != (content_digest(digest) if body else None):
                 raise BadSignature("Content-Digest is not that of the body")
             scope["state"]["signed"] = SignedRequest(party, digest)
-            await self._app(scope, _replay(body, receive), send)
+            await self._app(scope, replay(body, receive), send)
         finally:
             self._open[party.fingerprint] -= 1
 
@@ -115,16 +108,6 @@ class SignatureGate:
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._verify, scope, headers)
         finally:
             self._authenticating -= 1
-
-    async def _let_finish(self, receive: Receive) -> None:
-        """Read what a refused caller still sends, so that it can read why; not of too many at once."""
-        if self._refusing >= self._limits.refused_bodies:
-            return
-        self._refusing += 1
-        try:
-            await self._read_body(receive, keep=False)
-        finally:
-            self._refusing -= 1
 
     def _verify(self, scope: Scope, headers: list[tuple[str, str]]) -> Party:
         """Who signed. Raises BadSignature, ClockSkew, BadCertificate, Replayed; NotGranted for a suspended party."""
@@ -158,38 +141,8 @@ class SignatureGate:
             raise NotGranted("the party is suspended")
         return party
 
-    async def _read_body(self, receive: Receive, *, keep: bool) -> tuple[bytes, bytes]:
-        """(the body, or nothing unless kept; its SHA-256). Raises TooLarge, BodyTimeout, Disconnected."""
-        digest = hashlib.sha256()
-        parts: list[bytes] = []
-        size, more = 0, True
-        try:
-            async with asyncio.timeout(self._limits.body_deadline_s):
-                while more and size <= MAX_REQUEST_BYTES:
-                    part, more = await _receive_part(receive)
-                    digest.update(part)
-                    size += len(part)
-                    if keep:
-                        parts.append(part)
-        except TimeoutError:
-            raise BodyTimeout("the body did not arrive in time") from None
-        if size > MAX_REQUEST_BYTES:
-            raise TooLarge("refused at the limit")
-        return b"".join(parts), digest.digest()
-
 
 _identity = lru_cache(maxsize=1_024)(PublicIdentity)  # checking a public key costs as much as a signature
-
-
-async def linger(receive: Receive) -> None:
-    """Read and drop what is still coming, for a moment, so that the answer is not lost with the connection."""
-    try:
-        async with asyncio.timeout(LINGER_S):
-            more = True
-            while more:
-                _, more = await _receive_part(receive)
-    except (TimeoutError, Disconnected):
-        return
 
 
 def _declared_digest(headers: Iterable[tuple[str, str]]) -> bytes | None:
@@ -201,21 +154,3 @@ def _declared_digest(headers: Iterable[tuple[str, str]]) -> bytes | None:
             except (binascii.Error, ValueError):
                 raise BadSignature("Content-Digest is malformed") from None
     return None
-
-
-async def _receive_part(receive: Receive) -> tuple[bytes, bool]:
-    """(bytes, whether more will come). Raises Disconnected."""
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise Disconnected
-    return message.get("body", b""), message.get("more_body", False)
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """A ``receive`` that gives the body that was read, then what the connection gives."""
-    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replayed() -> Message:
-        return waiting.pop() if waiting else await receive()
-
-    return replayed

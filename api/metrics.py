@@ -1,4 +1,4 @@
-"""What the province's endpoint counts, in a registry of its own. Labels have few values and name no one."""
+"""What an endpoint counts, in a registry of its own. Labels have few values and name no one."""
 
 from __future__ import annotations
 
@@ -8,16 +8,29 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 METRICS_TYPE = CONTENT_TYPE_LATEST
 
 
-class Metrics:
+class RequestMetrics:
+    """What every endpoint counts."""
+
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter("mingce_requests", "Requests answered", ("route", "status"), registry=self.registry)
         self.problems = Counter("mingce_problems", "Problem documents sent, by code", ("code",), registry=self.registry)
-        self.elements = Counter("mingce_elements_evaluated", "Blinded elements evaluated", registry=self.registry)
-        self.charged = Counter("mingce_elements_charged", "Elements charged to budgets", registry=self.registry)
         self.alarms_waiting = Gauge(
             "mingce_alarms_waiting", "Alarms that nobody has acknowledged", registry=self.registry
         )
+
+    def render(self) -> bytes:
+        """Prometheus text."""
+        return generate_latest(self.registry)
+
+
+class Metrics(RequestMetrics):
+    """What the province's endpoint counts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements = Counter("mingce_elements_evaluated", "Blinded elements evaluated", registry=self.registry)
+        self.charged = Counter("mingce_elements_charged", "Elements charged to budgets", registry=self.registry)
         self.evaluation_seconds = Histogram(
             "mingce_evaluation_seconds",
             "Time to evaluate one batch with its proof",
@@ -25,7 +38,3 @@ class Metrics:
             registry=self.registry,
         )
         self.in_flight = Gauge("mingce_evaluations_in_flight", "Evaluations taken on", registry=self.registry)
-
-    def render(self) -> bytes:
-        """Prometheus text."""
-        return generate_latest(self.registry)

@@ -123,12 +123,9 @@ class Problem:
     """One error on its way out."""
 
     code: str
+    kind: Kind
     members: Mapping[str, object]
     headers: Mapping[str, str]
-
-    @property
-    def kind(self) -> Kind:
-        return KINDS[self.code]
 
     def response(self, request_id: str) -> JSONResponse:
         document = {
@@ -151,7 +148,7 @@ def describe_problem(error: BaseException) -> Problem:
         headers["Retry-After"] = str(kind.retry_after_s)
     if isinstance(error, RangeNotSatisfiable):
         headers["Content-Range"] = f"bytes */{error.params['length']}"
-    return Problem(code, {name: params.get(name) for name in kind.shown}, headers)
+    return Problem(code, kind, {name: params.get(name) for name in kind.shown}, headers)
 
 
 def _code_of(error: BaseException) -> tuple[str, Mapping[str, object]]:

@@ -7,8 +7,6 @@ SignatureGate (who sent it, whole and in time), and the routes in api/routes.py.
 from __future__ import annotations
 
 import asyncio
-import gc
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -22,16 +20,14 @@ from starlette.responses import Response
 
 from api.boundary import ProblemBoundary, Refusals
 from api.certificates import CertificateCheck, certificate_of_connection, certificate_of_proxy
-from api.connections import GuardedServer
 from api.evaluations import EpochKeys, Evaluations
 from api.gate import SignatureGate
 from api.limits import Limits
 from api.listening import Listening
-from api.logs import configure_logging
 from api.metrics import Metrics
 from api.routes import Services, evaluate_route, open_router, router
+from api.serving import serve
 from keys.clock import Clock
-from keys.database import require_sound_disk
 from keys.keystore import KeyStore
 from matcher.province.editions import EditionFolders
 from matcher.province.ledger import Ledger
@@ -104,24 +100,15 @@ def serve_province(
     limits: Limits | None = None,
     on_listening: Callable[[str], None] = lambda address: None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM, then let running requests finish, within SHUTDOWN_S; log to standard error.
-
-    ``on_listening`` hears the address once connections are taken. Another process may serve the same home
-    at another address: what must be exact is decided in the database.
-    Raises AddressInUse, TlsFilesInvalid, and what create_province_app raises; DatabaseUnavailable when it ended
-    because the disk failed: the service manager starts it anew.
+    """Serve until stopped. Another process may serve the same home at another address: what must be exact is
+    decided in the database. Raises what api.serving.serve and create_province_app raise.
     """
-    configure_logging(sys.stderr)
     listening, limits = listening or Listening(), limits or Limits()
-    app = create_province_app(home, keystore, ledger, clock, limits=limits, listening=listening)
-    required = listening.require_client_certificate
-    tls = None if listening.tls is None else listening.tls.context(require_client_certificate=required)
-    with listening.open() as listener:
-        port = 0 if listening.unix_socket is not None else listener.getsockname()[1]
-        on_listening(listening.address(port))
-        gc.freeze()  # what is there now stays: the collector need not look at it with every request
-        GuardedServer(app, limits, tls).run(sockets=[listener])
-    require_sound_disk()
+
+    def create() -> FastAPI:
+        return create_province_app(home, keystore, ledger, clock, limits=limits, listening=listening)
+
+    serve(create, listening, limits, on_listening)
 
 
 async def _let_go(keys: EpochKeys, every_s: float) -> None:

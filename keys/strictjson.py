@@ -13,6 +13,8 @@ from typing import NoReturn
 
 from psi.errors import InputError
 
+_LEAST, _MOST = -(2**63), 2**63 - 1
+
 
 class JsonInvalid(InputError):
     """Bytes are not the one JSON object expected here. The detail never repeats them."""
@@ -28,8 +30,24 @@ def parse_object(document: bytes, members: Iterable[str], *, max_bytes: int) -> 
     """
     if len(document) > max_bytes:
         raise JsonInvalid("document is too long", limit=max_bytes)
+    return require_members(_read(document), members)
+
+
+def parse_json(document: bytes, *, max_bytes: int) -> object:
+    """The JSON value in ``document``; its strings can be carried by UTF-8 and its integers held by 64 bits.
+
+    Raises JsonInvalid for what :func:`parse_object` refuses, members aside.
+    """
+    if len(document) > max_bytes:
+        raise JsonInvalid("document is too long", limit=max_bytes)
+    value = _read(document)
+    _require_storable(value)
+    return value
+
+
+def _read(document: bytes) -> object:
     try:
-        value = json.loads(
+        return json.loads(
             document.decode("utf-8"),
             object_pairs_hook=_unique_members,
             parse_float=_refuse_number,
@@ -40,7 +58,20 @@ def parse_object(document: bytes, members: Iterable[str], *, max_bytes: int) -> 
         raise
     except (ValueError, RecursionError):
         raise JsonInvalid("not a JSON document in UTF-8") from None
-    return require_members(value, members)
+
+
+def _require_storable(value: object) -> None:
+    waiting = [value]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, str):
+            require_text(found)
+        elif isinstance(found, int) and not _LEAST <= found <= _MOST:
+            raise JsonInvalid("a number is too large")
+        elif isinstance(found, list):
+            waiting += found
+        elif isinstance(found, dict):
+            waiting += [*found.keys(), *found.values()]
 
 
 def require_members(value: object, members: Iterable[str]) -> dict[str, object]:

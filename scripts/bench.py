@@ -12,6 +12,8 @@ import typer
 
 from keys.clock import SystemClock
 from keys.files import write_atomic
+from scripts.bench_casework import bench_casework
+from scripts.bench_claims import bench_claims
 from scripts.bench_endpoint import bench_endpoint
 from scripts.benchmarks.kernel import measure_checks, measure_kernel
 from scripts.benchmarks.machine import describe_machine
@@ -29,6 +31,8 @@ FORMAT = "mingce-bench/1"
 
 app = typer.Typer(add_completion=False, invoke_without_command=True)
 app.command("endpoint")(bench_endpoint)
+app.command("casework")(bench_casework)
+app.command("claims")(bench_claims)
 
 
 class Size(StrEnum):

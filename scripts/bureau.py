@@ -15,7 +15,7 @@ from matcher.bureau.office import STORE_SECRET
 from matcher.bureau.store import BureauStore
 from matcher.canaries import open_canaries
 from matcher.handover import read_handover
-from scripts import checks, record_commands, templates
+from scripts import bureau_serve, check_answers, checks, nightly, personal, record_commands, templates
 from scripts.alarms import alarm_line
 from scripts.home import ConfigOption, DryRunOption, Home, JsonOption, actor, create_home, open_home, read_identity
 from scripts.language import say
@@ -25,7 +25,11 @@ from scripts.output import print_result, print_table
 app = typer.Typer(no_args_is_help=True, help="县财政局：接收候选家庭。 Take over candidates.")
 
 app.add_typer(checks.app)
+app.add_typer(check_answers.app)
+app.add_typer(personal.app)
 app.command("records")(record_commands.bureau_records)
+app.command()(bureau_serve.serve)
+app.command()(nightly.nightly)
 
 PROVINCE_IDENTITY = "province.identity.json"
 
@@ -157,10 +161,11 @@ def import_(
             word
             + say(
                 f"来自 {handover.bank.name}：{done.rows:,} 行，接收 {done.accepted:,}，拒收 {refused:,}；"
-                f"新增候选 {done.new_candidates:,} 人、{done.new_households:,} 户，冲突 {done.conflicts:,}",
+                f"新增候选 {done.new_candidates:,} 人、{done.new_households:,} 户，冲突 {done.conflicts:,}，"
+                f"与往年同一批人 {done.links:,} 户",
                 f"From {handover.bank.name}: {done.rows:,} rows, {done.accepted:,} accepted, {refused:,} refused; "
                 f"{done.new_candidates:,} new candidates in {done.new_households:,} new households, "
-                f"{done.conflicts:,} conflicts",
+                f"{done.conflicts:,} conflicts, {done.links:,} links with earlier years",
             )
         ]
     print_result(result, lines, as_json=json_)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from keys.identity import PublicIdentity
+from matcher.bank.runs import Run
 from matcher.bank.store import BankStore
 from matcher.bank.warrants import Warrants
 from matcher.bureau.checks import check_secret, open_check_store
@@ -68,6 +69,19 @@ def open_link(home: Home, given: str | None) -> OpenLink:
 
 def list_links(home: Home) -> list[OpenLink]:
     return [OpenLink(home, name, link) for name, link in home.settings.department.items()]
+
+
+def latest_run(link: OpenLink, given: str | None) -> Run:
+    """The run that is meant: the one named, or the last that was completed. Raises Refused, RunNotFound."""
+    if given is not None:
+        return link.store.runs.require_finished(given)
+    for run in link.store.runs.list_all():
+        if run.state in ("COMPLETED", "RELEASED"):
+            return run
+    raise Refused(
+        f"还没有完成的核验；先运行 mingce bureau check --dataset {link.name}",
+        f"No completed check; run mingce bureau check --dataset {link.name}",
+    )
 
 
 def read_sender(path: Path) -> PublicIdentity:

@@ -13,14 +13,14 @@ from keys.epochs import check_name
 from keys.files import write_atomic
 from matcher.bank.runs import Run
 from matcher.bureau.checks import ID_COLUMN, count_results, result_columns
-from matcher.bureau.office import STORE_SECRET
-from matcher.bureau.store import BureauStore
+from matcher.bureau.department_checks import DepartmentChecks
 from matcher.columns import PEOPLE_COLUMNS
 from matcher.exports import Format, write_export
 from matcher.slices import file_sha256
 from matcher.tables import CustomerList, read_customers
 from scripts import check_warrants, templates
-from scripts.checking import LinkOption, OpenLink, list_links, open_link, read_sender, require_for_bureaus
+from scripts.acting import open_office
+from scripts.checking import LinkOption, latest_run, list_links, open_link, read_sender, require_for_bureaus
 from scripts.datasets import added_section, adopt_schema
 from scripts.home import ConfigOption, DryRunOption, Home, JsonOption, actor, open_home
 from scripts.language import say
@@ -72,7 +72,8 @@ def add_department(
 @app.command()
 def check(
     people: Annotated[
-        Path | None, typer.Argument(help="the list of numbers: CSV, XLSX or Parquet; else all candidates handed over")
+        Path | None,
+        typer.Argument(help="the list of numbers: CSV, XLSX or Parquet; else every member"),
     ] = None,
     dataset: LinkOption = None,
     epoch: Annotated[str | None, typer.Option(help="else the department's current epoch")] = None,
@@ -144,7 +145,7 @@ def export_check(
     if unmasked and not reason.strip():
         raise Refused("--unmasked 须用 --reason 说明理由", "--unmasked needs a --reason")
     link, format = open_link(home, dataset), format_of(out, Format)
-    chosen = _completed_run(link, run)
+    chosen = latest_run(link, run)
     columns = result_columns(link.store, chosen, link.schema, masked=not unmasked, listed_only=listed_only)
     note = f"export {out.name}, {'whole numbers: ' + reason.strip() if unmasked else 'masked'}"
     link.store.runs.release(chosen.run_id, actor(), note)  # on record before it leaves
@@ -199,30 +200,17 @@ def acknowledge_check(
 
 
 def _people(home: Home, path: Path | None, rejects: Path | None) -> CustomerList:
-    """The list to check: a file's, or every candidate that was handed over. Raises Refused."""
+    """The list to check: a file's, or every member of every household. Raises Refused."""
     if path is not None:
         listed = read_customers(existing(path), PEOPLE_COLUMNS)
         report_rejects(listed, rejects)
         return listed
-    secret = home.open_keys().get_store_secret(STORE_SECRET)
-    people = BureauStore(home.path, secret, home.clock, home.settings.divisions).list_people()
+    people = DepartmentChecks(open_office(home)).list_people()
     if not len(people):
         raise Refused(
-            "还没有候选家庭；先导入移交，或指定名单文件", "No candidate yet; import a hand-over, or name a list"
+            "还没有家庭成员；先导入移交，或指定名单文件", "Nobody to check yet; import a hand-over, or name a list"
         )
     return people
-
-
-def _completed_run(link: OpenLink, given: str | None) -> Run:
-    if given is not None:
-        return link.store.runs.require_finished(given)
-    for run in link.store.runs.list_all():
-        if run.state in ("COMPLETED", "RELEASED"):
-            return run
-    raise Refused(
-        f"还没有完成的核验；先运行 mingce bureau check --dataset {link.name}",
-        f"No completed check; run mingce bureau check --dataset {link.name}",
-    )
 
 
 def _print_preview(preview: dict[str, object], *, as_json: bool) -> None:

@@ -6,6 +6,7 @@ import errno
 import json
 import resource
 import sys
+from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated, Any, Protocol, runtime_checkable
@@ -25,12 +26,19 @@ COMMANDS = (
     "bureau",
     "keys",
     "operator",
+    "account",
     "audit",
     "certificate",
     "exchange",
     "generate",
+    "review",
+    "loan",
+    "claim",
     "subsidy",
     "policy",
+    "household",
+    "visit",
+    "report",
     "bench",
     "demo",
 )
@@ -103,6 +111,11 @@ def main() -> None:
     except MingceError as error:
         report(error)
         code = exit_code(error)
+        if error.code in ("not_allowed", "same_person"):
+            from scripts.acting import record_refusal  # only here: most commands need no account
+
+            with suppress(MingceError):  # the refusal stands though its row cannot be written
+                record_refusal(error)
     except OSError as error:
         report_os_error(error)
         code = 3 if error.errno in (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR) else 1

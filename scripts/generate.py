@@ -14,11 +14,14 @@ from matcher.generate.county import generate_county
 from matcher.generate.customers import CustomerSpec, generate_customers
 from matcher.generate.departments import DepartmentKind, generate_department
 from matcher.generate.households import CountySpec
+from scripts import generate_casework, generate_loans
 from scripts.home import JsonOption
 from scripts.language import say
 from scripts.output import format_of, print_result
 
 app = typer.Typer(no_args_is_help=True, help="生成虚构数据。 Make up lists for trying things out.")
+app.add_typer(generate_casework.app)
+app.add_typer(generate_loans.app)
 
 CountyOption = Annotated[str, typer.Option(help="330922 (嵊泗), 330113 (临平), or province")]
 RowsOption = Annotated[int, typer.Option(min=1, help="people on the base list, about")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,6 @@ import typer
 
 from api.limits import Limits
 from api.listening import Listening, Tls
-from api.province import serve_province
 from keys.files import write_atomic
 from matcher.province.ledger import Ledger
 from psi.errors import InputError
@@ -48,14 +48,11 @@ class ServeOptions:
 
 def serve_home(home: Home, options: ServeOptions, address_file: Path | None) -> None:
     """Answer receivers until stopped. Raises what serve_province and Listening raise."""
-    settings = home.settings.serve
-    _raise_file_limit()
-    check_budgets(home)
+    from api.province import serve_province  # loaded for this alone: it takes as long as most commands
 
-    def on_listening(address: str) -> None:
-        if address_file is not None:
-            write_atomic(address_file, address.encode())
-        notice(say(f"正在服务：{address}（Ctrl-C 停止）", f"Serving {address} (Ctrl-C stops)"))
+    settings = home.settings.serve
+    raise_file_limit()
+    check_budgets(home)
 
     serve_province(
         home.path,
@@ -64,8 +61,19 @@ def serve_home(home: Home, options: ServeOptions, address_file: Path | None) -> 
         home.clock,
         listening=listening_for(home, settings, options),
         limits=Limits(evaluation_threads=settings.workers),
-        on_listening=on_listening,
+        on_listening=announce(address_file),
     )
+
+
+def announce(address_file: Path | None) -> Callable[[str], None]:
+    """Says where connections are taken."""
+
+    def on_listening(address: str) -> None:
+        if address_file is not None:
+            write_atomic(address_file, address.encode())
+        notice(say(f"正在服务：{address}（Ctrl-C 停止）", f"Serving {address} (Ctrl-C stops)"))
+
+    return on_listening
 
 
 def listening_for(home: Home, settings: ServeSettings, options: ServeOptions) -> Listening:
@@ -92,7 +100,7 @@ def listening_for(home: Home, settings: ServeSettings, options: ServeOptions) ->
     )
 
 
-def _raise_file_limit() -> None:
+def raise_file_limit() -> None:
     """As many open files as the system allows us: the usual 1,024 are not enough for a crowd of idle connections."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)

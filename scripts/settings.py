@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from keys.rotation import RotationPolicy
+from matcher.personal.retention import Retention
 from psi.errors import InputError
 
 CONFIG_NAME = "mingce.toml"
@@ -143,8 +144,37 @@ class MatchSettings(Section):
     columns: dict[str, str | list[str]] = Field(default_factory=dict)
 
 
+class RetentionSettings(Section):
+    """For how many days a bureau keeps what (docs/reference/personal-data.md). No source states it: all are assumed."""
+
+    not_admitted: int = Field(Retention.not_admitted, description="households not followed up, refined out or rejected")
+    ended: int = Field(Retention.ended, description="households that left the final list, loans and claims closed")
+    answers: int = Field(Retention.answers, description="departments' answers, of households not under review")
+    places: int = Field(Retention.places, description="places and tracks of visits")
+    refused_rows: int = Field(Retention.refused_rows, description="masked numbers of refused rows")
+    sign_ins: int = Field(Retention.sign_ins, description="sessions, failed sign-ins and idempotency keys")
+
+    @cached_property
+    def periods(self) -> Retention:
+        return Retention(**self.model_dump())
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        try:
+            _ = self.periods
+        except InputError as error:
+            raise ValueError(error.detail) from None
+        return self
+
+
 class HandoverSettings(Section):
     bureau: Path | None = Field(None, description="the bureau's identity file")
+
+
+class LoanFileSettings(Section):
+    """A bank's daily loan file (docs/reference/loan-file.md)."""
+
+    columns: dict[str, str | list[str]] = Field(default_factory=dict, description="our field = the file's heading(s)")
 
 
 class Settings(BaseSettings):
@@ -162,7 +192,10 @@ class Settings(BaseSettings):
     department: dict[str, DepartmentLink] = Field(default_factory=dict)
     match: MatchSettings = MatchSettings()
     handover: HandoverSettings = HandoverSettings()
+    retention: RetentionSettings = RetentionSettings()
+    loan_file: LoanFileSettings = LoanFileSettings()
     divisions: list[str] = Field(default_factory=list, description="a bureau's own counties, six digits each")
+    townships: dict[str, str] = Field(default_factory=dict, description="their townships' names by nine digits")
 
     @classmethod
     def settings_customise_sources(

@@ -10,11 +10,11 @@ from typing import Annotated
 
 import typer
 
+from matcher.loans.explaining import describe_lines, lines_of_loan
 from matcher.policy import list_examples, load_policy
 from matcher.policy.reading import LoadedPolicy
-from matcher.subsidy.arithmetic import Parts
-from matcher.subsidy.lines import Line, compute_lines, explain, total, totals_by_year, yuan
-from matcher.subsidy.periods import Balance, Movement
+from matcher.subsidy.lines import Line, explain, total, totals_by_year, yuan
+from matcher.subsidy.periods import Movement
 from scripts.home import JsonOption
 from scripts.language import say
 from scripts.messages import Refused
@@ -54,33 +54,21 @@ def explain_(
 
     Example: mingce subsidy explain 100000 --rate 4.35 --from 2024-05-10 --to 2025-05-10 --policy 330922
     """
-    loaded = _policy(policy)
-    rules = loaded.policy.subsidy
+    loaded = find_policy(policy)
     begin, last = start.date(), end.date()
     if begin >= last:
         raise Refused("结束日须晚于起息日", "The end must be after the start")
-    movements = [Movement(begin, _amount(principal)), *(_repayment(text, begin, last) for text in repay or [])]
-    left = sum(movement.amount for movement in movements)
-    balance = Balance.of([*movements, Movement(last, -left)])
     if not _RATE.fullmatch(rate):
         raise Refused(f"利率写作百分数，如 4.35：{rate}", f"A rate is percent, such as 4.35: {rate}")
-    lines = compute_lines(balance, begin, last, rules.terms(Decimal(rate)), rules.calendar)
-    document = {
-        "county": loaded.policy.county,
-        "policy": loaded.policy.version,
-        "policy_sha256": loaded.sha256,
-        "clause": rules.clause,
-        "lines": [_line(line) for line in lines],
-        "by_year": {str(year): _amounts(parts) for year, parts in totals_by_year(lines).items()},
-        "total": _amounts(total(lines)),
-    }
+    repayments = [_repayment(text, begin, last) for text in repay or []]
+    lines = lines_of_loan(loaded, parse_amount(principal), Decimal(rate), begin, last, repayments)
     if json_:
-        print_result(document, [], as_json=True)
+        print_result(describe_lines(loaded, lines), [], as_json=True)
         return
     _print(loaded, lines)
 
 
-def _policy(given: str) -> LoadedPolicy:
+def find_policy(given: str) -> LoadedPolicy:
     if re.fullmatch(r"\d{6}", given):
         for path in list_examples():
             if path.name.startswith(given):
@@ -91,7 +79,7 @@ def _policy(given: str) -> LoadedPolicy:
     return load_policy(Path(given))
 
 
-def _amount(text: str) -> int:
+def parse_amount(text: str) -> int:
     """Yuan as a person writes them, in 分."""
     if not _AMOUNT.fullmatch(text):
         raise Refused(f"金额写作元，至多两位小数：{text}", f"An amount is yuan with at most two places: {text}")
@@ -106,25 +94,7 @@ def _repayment(text: str, begin: date, last: date) -> Movement:
         raise Refused(f"还款写作 日期=金额：{text}", f"A repayment is DATE=YUAN: {text}") from None
     if not begin < on < last:
         raise Refused(f"还款日不在贷款期内：{text}", f"The repayment is outside the loan: {text}")
-    return Movement(on, -_amount(amount))
-
-
-def _amounts(parts: Parts) -> dict[str, str]:
-    """Yuan with two places, as text: JSON's numbers are binary fractions to most readers."""
-    return {name: yuan(amount).replace(",", "") for name, amount in vars(parts).items()}
-
-
-def _line(line: Line) -> dict[str, object]:
-    return {
-        "from": line.period.start.isoformat(),
-        "to": line.period.end.isoformat(),
-        "settled_on": line.period.settled_on.isoformat(),
-        "days": line.period.days,
-        "balance_days_yuan": yuan(line.balance_days).replace(",", ""),
-        "claim_year": line.claim_year,
-        **_amounts(line.parts),
-        "steps": [{"name": step.name, "formula": step.formula} for step in explain(line)],
-    }
+    return Movement(on, -parse_amount(amount))
 
 
 def _print(loaded: LoadedPolicy, lines: list[Line]) -> None:

@@ -166,4 +166,28 @@ divisions = [{listed}]
 
 [keys]
 kek = "file:secrets/kek"
+
+[serve]
+# 办理业务的接口，只监听本机；对外须经反向代理
+# the endpoint for the console and the tablets: docs/reference/bureau-api.md
+host = "127.0.0.1"
+port = 8444
+
+[retention]
+# 保存期限（天），到期由 mingce bureau purge 清除；均为假定值，启用前确认：docs/reference/personal-data.md
+# for how many days what is kept; no source states these, so settle them before use
+not_admitted = 365
+ended = 3650
+answers = 730
+places = 180
+refused_rows = 180
+sign_ins = 180
+
+[loan_file]
+# 银行贷款日报的列名不同时在此对应 other headings of the banks' daily loan files: docs/reference/loan-file.md
+# columns = {{ contract_no = "借据号", manager = ["客户经理", "管户经理"] }}
+
+# 报表上的乡镇（街道）名称，按 9 位代码 townships' names on reports, by nine digits: docs/reference/reports.md
+# [townships]
+# {divisions[0] if divisions else "330922"}100 = "某某镇"
 """

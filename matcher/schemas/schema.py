@@ -53,6 +53,7 @@ class SchemaField(_Part):
     lowest: Annotated[int, Field(ge=0)] = 0  # of a count
     highest: Annotated[int, Field(le=999_999_999)] = 99
     values: Mapping[str, Annotated[tuple[str, ...], Field(min_length=1)]] = {}  # of a choice: code = its words
+    means: Mapping[str, str] = {}  # the reason code that a value stands for, where it is not one itself
     edges: tuple[int, ...] = ()  # of a band: the lower ends in yuan, the first is 0
     fault: str = "bad_value"  # the reason code of a cell that this field cannot have
 
@@ -62,6 +63,8 @@ class SchemaField(_Part):
             raise ValueError("the name is taken by another column")
         if (self.type == "choice") != bool(self.values) or (self.type == "band") != bool(self.edges):
             raise ValueError("values belong to a choice, edges to a band")
+        if not (set(self.means) <= set(self.values) and set(self.means.values()) <= set(REASONS)):
+            raise ValueError("means gives a reason code to values of a choice")
         if self.type == "band" and (self.edges[0] != 0 or list(self.edges) != sorted(set(self.edges))):
             raise ValueError("edges rise from 0")
         words = [word.casefold() for code, names in self.values.items() for word in {code, *names}]
@@ -81,6 +84,11 @@ class SchemaField(_Part):
             return self.max_bytes
         values = self.values or self.edges or (self.highest,)
         return max(len(str(value).encode()) for value in values)
+
+    def reasons_of(self, value: str) -> tuple[str, ...]:
+        """The reason codes (docs/reference/reasons.md) that a label's value stands for."""
+        codes = value.split(",") if self.type == "reasons" else [self.means.get(value, value)]
+        return tuple(code for code in codes if self.type in ("choice", "reasons") and code in REASONS)
 
     def describe(self, value: str) -> str:
         """The value in words, for people; what is not in the schema stays as it is."""
@@ -129,7 +137,9 @@ class ListSchema(_Part):
             raise ValueError("a rule is about a field that there is not")
         if sum(1 + field.longest for field in self.fields) > self.width:
             raise ValueError("the longest label is longer than the width")
-        if "bank" in self.receivers and any(_SENSITIVE & set(field.values) for field in self.fields):
+        if "bank" in self.receivers and any(
+            _SENSITIVE & {*field.values, *field.means.values()} for field in self.fields
+        ):
             raise ValueError("a bank never gets 低保, 低边 or 特困 (PIPL 28); only a field of type reasons merges them")
         return self
 

@@ -50,7 +50,7 @@ def batches_of_records(
 
 
 def _reject(row: int, record: Sequence[str], places: Mapping[str, int]) -> Reject:
-    place = places["number"]
+    place = places.get("number", len(record))  # not every table is of people
     number = record[place] if place < len(record) else ""
     return Reject(row, "ragged_row" if record else "empty", mask(number))
 

@@ -14,17 +14,17 @@ import struct
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import BufferedReader, BufferedWriter
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pyarrow as pa
 
 from matcher.columns import ColumnMapping
-from matcher.tables.batch import TableBatch, row_numbers
-from matcher.tables.errors import TableDamaged, TableTooLarge
+from matcher.tables.batch import DEFAULT_BATCH_ROWS, TableBatch, row_numbers
+from matcher.tables.errors import FormatUnknown, TableDamaged, TableEmpty, TableTooLarge
 from psi.errors import InputError
 
 MAX_UNPACKED_BYTES = 2 << 30
@@ -42,11 +42,7 @@ def read_xlsx(path: Path, mapping: ColumnMapping, batch_rows: int) -> Iterator[T
     fields: set[str] = set()
     with _worker(path, batch_rows) as (to_worker, from_worker):
         while "sheet" in (message := json.loads(from_worker.readline() or _GONE)):
-            try:
-                places = mapping.locate(message["header"])
-            except InputError as error:
-                error.params["sheet"] = message["sheet"]
-                raise
+            places = _locate(mapping, message)
             fields = fields or set(places)
             if set(places) != fields:
                 raise TableDamaged("the sheets have different columns", file=path.name, sheet=message["sheet"])
@@ -55,6 +51,39 @@ def read_xlsx(path: Path, mapping: ColumnMapping, batch_rows: int) -> Iterator[T
             yield from _receive(from_worker, message["sheet"], message["row"] + 1)
         if "fault" in message:
             raise TableDamaged(message["fault"], file=path.name)
+
+
+def read_sheets(path: Path, mappings: Mapping[str, ColumnMapping]) -> Iterator[TableBatch]:
+    """The named visible sheets of a workbook that is made of several, each with its own columns; others are skipped.
+
+    Raises the errors of matcher.tables.errors and matcher.columns; TableEmpty if no sheet of these names has a row.
+    """
+    if not zipfile.is_zipfile(path):
+        raise FormatUnknown("not a workbook (.xlsx)", file=path.name)
+    _check_unpacked_size(path)
+    found = False
+    with _worker(path, DEFAULT_BATCH_ROWS) as (to_worker, from_worker):
+        while "sheet" in (message := json.loads(from_worker.readline() or _GONE)):
+            mapping = mappings.get(message["sheet"])
+            places = _locate(mapping, message) if mapping else {}
+            to_worker.write(json.dumps(places).encode() + b"\n")
+            to_worker.flush()
+            for batch in _receive(from_worker, message["sheet"], message["row"] + 1):
+                if mapping:
+                    found = True
+                    yield batch
+        if "fault" in message:
+            raise TableDamaged(message["fault"], file=path.name)
+    if not found:
+        raise TableEmpty("none of its sheets has a row", file=path.name)
+
+
+def _locate(mapping: ColumnMapping, message: Mapping[str, Any]) -> dict[str, int]:
+    try:
+        return mapping.locate(message["header"])
+    except InputError as error:
+        error.params["sheet"] = message["sheet"]
+        raise
 
 
 def _receive(stream: BufferedReader, sheet: str, row: int) -> Iterator[TableBatch]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from fuzz_documents import BUREAU, manifest_seeds
 from fuzz_target import Target, scratch, scratch_file
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "matcher"))
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 import handed_over  # the hand-over tests' own matched rows
 
 from api.exchange_message import PAYLOAD_TYPE as EXCHANGE_TYPE

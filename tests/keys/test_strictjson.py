@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keys.strictjson import JsonInvalid, parse_object, require_members, require_text
+from keys.strictjson import JsonInvalid, parse_json, parse_object, require_members, require_text
 
 _values = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**17), 10**17) | st.text(max_size=5),
@@ -61,3 +61,35 @@ def test_members_and_texts() -> None:
     for text in (None, 1, "\udc00"):
         with pytest.raises(JsonInvalid):
             require_text(text)
+
+
+_text = st.text(st.characters(exclude_categories=["Cs"]))
+_stored = st.recursive(
+    st.none() | st.booleans() | st.integers(1 - 10**18, 2**63 - 1) | _text,
+    lambda inner: st.lists(inner) | st.dictionaries(_text, inner),
+)
+
+
+@given(_stored)
+def test_a_strict_value_is_read_as_it_was_written(value: object) -> None:
+    assert parse_json(json.dumps(value, ensure_ascii=False).encode(), max_bytes=1 << 20) == value
+    assert parse_json(json.dumps(value).encode(), max_bytes=1 << 20) == value
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"", b"{", b"1.5", b"1e3", b"NaN", b"-Infinity", b"9223372036854775808", b"-9223372036854775809", b"9" * 5_000,
+        b'"\\ud800"', b'{"\\udfff": 1}', b'[{"a": ["\\ud800"]}]', b'{"a": 1, "a": 1}', b"\xff", b"[" * 100_000,
+        b"\xef\xbb\xbf{}", b"1 2", b"'a'", b"[1,]",
+    ],
+)  # fmt: skip
+def test_a_value_that_two_readers_may_read_in_two_ways(document: bytes) -> None:
+    with pytest.raises(JsonInvalid):
+        parse_json(document, max_bytes=1 << 20)
+
+
+def test_a_value_that_is_too_long() -> None:
+    assert parse_json(b"[]", max_bytes=2) == []
+    with pytest.raises(JsonInvalid):
+        parse_json(b"[] ", max_bytes=2)

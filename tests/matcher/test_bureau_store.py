@@ -27,7 +27,7 @@ from handed_over import (
 
 from keys.identity import PublicIdentity
 from keys.receipts import ReceiptKeys
-from matcher.bureau.imports import ReceiptKeyMissing
+from matcher.bureau.refusals import ReceiptKeyMissing
 from matcher.bureau.store import BankConflict, BureauStore, ReceiptKeyConflict, mask_name
 from matcher.handover import BankUntrusted
 from matcher.sealing import SealedDataDamaged

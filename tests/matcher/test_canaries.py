@@ -283,7 +283,7 @@ def test_refused_rows_of_the_first_version_survive_the_migration(tmp_path: Path)
 
     old = open_database(tmp_path / FILE_NAME, first)
     old.execute("INSERT INTO bank VALUES ('f', 'n', '{}', 't')")
-    old.execute("INSERT INTO epoch VALUES (1, 'base', '2026')")
+    old.execute("INSERT INTO epoch VALUES (1, 'base', '2026', 2026)")
     old.execute("INSERT INTO handover VALUES (1, 's', 'f', 'r', 1, 1, x'', 1, 0, 't', 'o')")
     old.execute("INSERT INTO refused_row VALUES (1, 1, 'receipt_invalid', '33**')")
     old.close()

@@ -8,25 +8,22 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from handed_over import BANK, CLOCK, COUNTY, DATASET, EPOCH, hand_over, item, matches, receipt_key
+from handed_over import COUNTY, EPOCH, item
 
 from keys.clock import SettableClock, format_time
 from keys.envelope import sign_envelope
 from keys.files import Locked
 from keys.identity import Identity
-from keys.receipts import ReceiptKeys
 from matcher.bank.editions import KnownEdition
 from matcher.bank.runs import Run, RunStateInvalid
 from matcher.bank.screening import screening_schema
 from matcher.bank.store import BankStore
 from matcher.bank.warrants import Terms, Warrant
 from matcher.bureau.checks import count_results, iterate_results, open_check_store, result_columns
-from matcher.bureau.store import BureauStore
 from matcher.schemas import get_schema
 from matcher.sealing import SealedDataDamaged
 from psi.edition import PAYLOAD_TYPE, Manifest
 from psi.errors import InputError
-from psi.identifiers import Verdict
 from psi.suites import RISTRETTO255_SHA512
 
 SCHEMA = get_schema("budongchan/1")
@@ -158,17 +155,3 @@ def test_no_number_or_name_in_the_clear(tmp_path: Path) -> None:
     for person in (1, 2, 3):
         assert item(person).encode() not in content
     assert "演甲".encode() not in content
-
-
-def test_the_people_to_check_are_the_candidates(tmp_path: Path) -> None:
-    store = BureauStore(tmp_path / "bureau", bytes([9]) * 32, CLOCK, [COUNTY])
-    assert len(store.list_people()) == 0
-    store.add_bank(BANK.public)
-    store.add_receipt_keys(ReceiptKeys(DATASET, EPOCH, {COUNTY: receipt_key(COUNTY)}))
-    store.import_handover(hand_over(tmp_path / "a.mch", matches(5)), "经办员")
-    people = store.list_people()
-    assert people.rows.to_pylist() == [candidate.candidate_id for candidate in store.iterate_candidates()]
-    assert people.items.to_pybytes().decode() == "".join(item(n) for n in range(5))
-    assert people.count_verdicts() == {Verdict.OK.code: 5}
-    assert people.names.to_pylist() == ["演示"] * 5
-    store.close()

@@ -14,7 +14,9 @@ from case_invariants import check_silent
 from keys.envelope import EnvelopeInvalid, open_envelope, sign_envelope
 from keys.identity import Identity, IdentityInvalid, PublicIdentity
 from keys.receipts import PAYLOAD_TYPE, ReceiptKeysInvalid, open_receipt_keys
+from matcher.audit_head import HEAD_TYPE, AuditHeadInvalid, open_head
 from matcher.handover import HandoverInvalid, _parse_header
+from matcher.personal.purge_record import PURGE_TYPE, PurgeRecordInvalid, open_purge
 from psi.edition import LabelSchema, Manifest, ManifestInvalid, SliceEntry, parse_manifest
 from psi.errors import MingceError
 from psi.suites import RISTRETTO255_SHA512
@@ -71,6 +73,32 @@ def open_keys(payload: bytes) -> object:
     return open_receipt_keys(sealed, BUREAU, PROVINCE.public)
 
 
+AUDIT_HEAD = json.dumps(
+    {
+        "format": "mingce-audit-head/1",
+        "home": BUREAU.public.fingerprint,
+        "seq": 12,
+        "hash": "ab" * 32,
+        "signed_by": "shenji",
+        "signed_at": "2026-01-05T09:00:00Z",
+    },
+    separators=(",", ":"),
+).encode()
+PURGE = json.dumps(
+    {
+        "format": "mingce-purge/1",
+        "home": BUREAU.public.fingerprint,
+        "account": "fuhe",
+        "at": "2026-01-05T09:00:00Z",
+        "kinds": [
+            {"kind": "places", "days": 180, "before": "2025-07-09T09:00:00Z", "rows": 3, "references": "ab" * 32}
+        ],
+        "kept": {"loan_open": 1},
+    },
+    separators=(",", ":"),
+).encode()
+
+
 Reader = Callable[[bytes], object]
 DOCUMENTS: dict[str, tuple[bytes, Reader, type[MingceError]]] = {
     "identity": (PROVINCE.public.to_json(), PublicIdentity.from_json, IdentityInvalid),
@@ -82,6 +110,16 @@ DOCUMENTS: dict[str, tuple[bytes, Reader, type[MingceError]]] = {
     "manifest": (MANIFEST, parse_manifest, ManifestInvalid),
     "hand-over": (HEADER, _parse_header, HandoverInvalid),
     "receipt keys": (RECEIPT_KEYS, open_keys, ReceiptKeysInvalid),
+    "audit head": (
+        AUDIT_HEAD,
+        lambda payload: open_head(sign_envelope(BUREAU, HEAD_TYPE, payload), BUREAU.public),
+        AuditHeadInvalid,
+    ),
+    "purge": (
+        PURGE,
+        lambda payload: open_purge(sign_envelope(BUREAU, PURGE_TYPE, payload), BUREAU.public),
+        PurgeRecordInvalid,
+    ),
 }
 every_document = pytest.mark.parametrize("name", DOCUMENTS)
 

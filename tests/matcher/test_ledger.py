@@ -375,9 +375,9 @@ def test_the_chain_only_grows_at_its_end(ledger: Ledger, party: str, tmp_path: P
         ("UPDATE audit SET detail = json_set(detail, '$.limit', 9999) WHERE seq = 4", 4),
         ("UPDATE audit SET at = '2026-01-05T09:00:01Z' WHERE seq = 2", 2),
         ("UPDATE audit SET previous = hash WHERE seq = 1", 1),
-        ("DELETE FROM audit WHERE seq = 1", 2),
-        ("DELETE FROM audit WHERE seq = 3", 4),
-        ("UPDATE audit SET seq = 5 WHERE seq = 4", 5),
+        ("DELETE FROM audit WHERE seq = 1", 1),
+        ("DELETE FROM audit WHERE seq = 3", 3),
+        ("UPDATE audit SET seq = 5 WHERE seq = 4", 4),
     ],
 )
 def test_whoever_goes_round_the_triggers_breaks_the_chain(

@@ -198,7 +198,7 @@ def test_a_split_of_a_period_changes_no_balance_day(drawn: list[tuple[date, int]
 )
 def test_loans_together_never_exceed_the_cap(loans: list[list[tuple[date, int]]], cap: int, day: date) -> None:
     balances = [Balance.of(Movement(on, amount) for on, amount in loan) for loan in loans]
-    shares = share_cap(balances, cap)
+    shares = share_cap(balances, [cap] * len(balances))
     total = sum(balance.on(day) for balance in balances)
     assert sum(share.on(day) for share in shares) == min(total, cap)
     assert all(share.on(day) <= balance.on(day) for share, balance in zip(shares, balances, strict=True))

@@ -1,0 +1,100 @@
+"""The gate before every page: a request goes in whole, from our own pages, with a session, and where its roles lead.
+
+A page needs no guard of its own: its first path segment is a section, and a path without one is nothing.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import RedirectResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.bodies import BodyReader, replay
+from api.bureau.gate import Caller
+from api.console.headers import protect
+from api.console.sections import BY_PATH
+from api.console.sessions import SESSION, require_form_token, require_same_origin
+from api.limits import Limits
+from api.problems import NotFound, UnsupportedMediaType
+from matcher.accounts.model import SessionInvalid
+from matcher.accounts.sessions import Sessions
+from matcher.bureau.actors import Actor, NotAllowed
+
+OPEN = frozenset({"sign-in", "password", "language", "static", "favicon.ico"})
+"""Without a session."""
+OWN = frozenset({"", "me", "sign-out"})
+"""For everybody who has one."""
+MAX_FORM_BYTES = 1 << 20
+MAX_UPLOAD_BYTES = 16 << 20
+_UPLOAD = "multipart/form-data"
+_FORM = "application/x-www-form-urlencoded"
+
+
+class ConsoleGate:
+    def __init__(self, app: ASGIApp, *, sessions: Sessions, limits: Limits) -> None:
+        self._app = app
+        self._sessions = sessions
+        self._bodies = BodyReader(limits)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        connection, first = HTTPConnection(scope), scope["path"].split("/")[1]
+        protected = _protecting(send, may_keep=first == "static")
+        try:
+            if first not in OPEN:
+                await self._sign_in(connection, first)
+        except SessionInvalid:
+            await _to_sign_in(connection)(scope, receive, protected)
+            return
+        if scope["method"] not in ("GET", "HEAD"):
+            receive = await self._read_form(connection, receive)
+        await self._app(scope, receive, protected)
+
+    async def _sign_in(self, connection: HTTPConnection, first: str) -> None:
+        """Raises SessionInvalid, NotAllowed, NotFound."""
+        session = connection.cookies.get(SESSION, "")
+        actor: Actor = await run_in_threadpool(self._sessions.get_actor, session)
+        connection.state.actor, connection.state.session = actor, session
+        connection.state.party = Caller(actor.name)
+        if first in OWN:
+            return
+        section = BY_PATH.get(first)
+        if section is None:
+            raise NotFound("no such page")
+        if not section.is_open_to(actor):
+            raise NotAllowed("this section is not the account's", permission=section.path)
+
+    async def _read_form(self, connection: HTTPConnection, receive: Receive) -> Receive:
+        """Raises FormNotOurs, UnsupportedMediaType, TooLarge, BodyTimeout."""
+        require_same_origin(connection)
+        kind = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind not in (_FORM, _UPLOAD) or "content-encoding" in connection.headers:
+            raise UnsupportedMediaType("a form is expected here")
+        body, _ = await self._bodies.read(receive, MAX_UPLOAD_BYTES if kind == _UPLOAD else MAX_FORM_BYTES)
+        session = getattr(connection.state, "session", None)
+        if session is not None:
+            form = await Request(connection.scope, replay(body, receive)).form(max_files=20, max_fields=2_000)
+            token = form.get("token", "")
+            require_form_token(session, token if isinstance(token, str) else "")
+        return replay(body, receive)
+
+
+def _to_sign_in(connection: HTTPConnection) -> RedirectResponse:
+    wanted = connection.url.path + (f"?{connection.url.query}" if connection.url.query else "")
+    keep = connection.scope["method"] == "GET" and wanted != "/"
+    return RedirectResponse(f"/sign-in?next={quote(wanted)}" if keep else "/sign-in", status_code=303)
+
+
+def _protecting(send: Send, *, may_keep: bool) -> Send:
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            protect(MutableHeaders(scope=message), may_keep=may_keep and message["status"] == 200)
+        await send(message)
+
+    return sent

@@ -1,0 +1,37 @@
+"""What every answer of the console tells the browser: run nothing from elsewhere, keep nothing, frame nothing."""
+
+from __future__ import annotations
+
+from starlette.datastructures import MutableHeaders
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' blob:",
+        "connect-src 'self'",
+        "worker-src 'self'",
+        "manifest-src 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+        "require-trusted-types-for 'script'",
+    )
+)
+
+_ALWAYS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), geolocation=(self), microphone=(), payment=()",
+}
+
+
+def protect(headers: MutableHeaders, *, may_keep: bool) -> None:
+    """``may_keep``: a static file, the same for everybody; all else is never stored."""
+    for name, value in _ALWAYS.items():
+        headers[name] = value
+    headers["Cache-Control"] = "public, max-age=3600" if may_keep else "no-store"

@@ -1,0 +1,121 @@
+"""Templates: one environment a language, and the few ways in which values are written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from api.console.language import Language, language_of, translations
+from api.console.sections import sections_of
+from api.console.sessions import form_token
+from keys.clock import BEIJING, parse_time
+from matcher.bureau.actors import ROLE_WORDS
+from matcher.reasons import describe
+from matcher.states import MACHINES
+from matcher.subsidy.lines import yuan
+
+TEMPLATES = Path(__file__).parent / "templates"
+Crumb = tuple[str, str | None]
+
+
+def render(
+    request: Request,
+    template: str,
+    *,
+    title: str,
+    crumbs: Sequence[Crumb] = (),
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    **values: Any,
+) -> HTMLResponse:
+    """A page. ``crumbs``: the way to it, (words, address); the page itself comes last without being given.
+
+    Every template knows ``actor`` (None before sign-in), ``sections``, ``path``, ``token`` (of forms), ``language``.
+    """
+    language = language_of(request)
+    actor = getattr(request.state, "actor", None)
+    session = getattr(request.state, "session", None)
+    page = (
+        environment(language)
+        .get_template(template)
+        .render(
+            title=title,
+            crumbs=crumbs,
+            actor=actor,
+            sections=sections_of(actor) if actor else [],
+            path=request.url.path,
+            query=request.url.query,
+            token=form_token(session) if session else "",
+            language=language,
+            site=request.app.state.site,
+            **values,
+        )
+    )
+    return HTMLResponse(page, status_code=status, headers=dict(headers or {}))
+
+
+@lru_cache
+def environment(language: Language) -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    made.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
+    made.filters |= {
+        "yuan": lambda fen: "" if fen is None else yuan(fen),
+        "wan": wan,
+        "day": day_in_words,
+        "moment": moment,
+        "reasons": lambda codes: describe([code for code in codes.split(",") if code]),
+        "state": state_words,
+        "plain": plain,
+    }
+    made.globals["role_words"] = {role.value: words for role, words in ROLE_WORDS.items()}
+    return made
+
+
+def wan(fen: int | None) -> str:
+    """分 as 万元 with two places, half up; the heading names the unit."""
+    if fen is None:
+        return ""
+    hundredths = (2 * abs(fen) + 10_000) // 20_000
+    return f"{'-' if fen < 0 else ''}{hundredths // 100:,}.{hundredths % 100:02d}"
+
+
+def day_in_words(value: str | date | None) -> str:
+    """2026年3月5日."""
+    if not value:
+        return ""
+    day = value if isinstance(value, date) else date.fromisoformat(value)
+    return f"{day.year}年{day.month}月{day.day}日"
+
+
+def moment(value: str | None) -> str:
+    """A stored time as the clock on the wall shows it: 2026-03-05 14:30."""
+    return parse_time(value).astimezone(BEIJING).strftime("%Y-%m-%d %H:%M") if value else ""
+
+
+def state_words(state: str, machine: str) -> str:
+    """A state's Chinese name; ``machine``: household, visit, loan, subsidy, claim."""
+    (found,) = [one for one in MACHINES if one.name == machine]
+    return found.words[state]
+
+
+def plain(text: str | None) -> Markup | str:
+    """Text from outside, with what could turn its direction made visible: U+202E and its like."""
+    return "".join(f"⟨U+{ord(one):04X}⟩" if one in _TURNING else one for one in text or "")
+
+
+_TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")

@@ -1,0 +1,44 @@
+"""``mingce bureau serve``: the endpoint that the console and the tablets use."""
+
+from __future__ import annotations
+
+from scripts.acting import open_office
+from scripts.home import ConfigOption, open_home
+from scripts.serving import (
+    AddressFileOption,
+    HostOption,
+    PortOption,
+    ServeOptions,
+    TlsCertOption,
+    TlsKeyOption,
+    UnixSocketOption,
+    announce,
+    listening_for,
+    raise_file_limit,
+)
+
+
+def serve(
+    config: ConfigOption = None,
+    host: HostOption = None,
+    port: PortOption = None,
+    unix_socket: UnixSocketOption = None,
+    tls_cert: TlsCertOption = None,
+    tls_key: TlsKeyOption = None,
+    address_file: AddressFileOption = None,
+) -> None:
+    """Answer accounts until stopped (Ctrl-C or SIGTERM lets running requests finish): docs/reference/bureau-api.md.
+
+    Example: mingce bureau serve --port 8444
+    """
+    from api.bureau.app import serve_bureau  # loaded for this alone: it takes as long as most commands
+
+    home = open_home(config, "bureau")
+    options = ServeOptions(host, port, unix_socket, tls_cert, tls_key)
+    listening = listening_for(home, home.settings.serve, options)
+    raise_file_limit()
+    office = open_office(home)
+    try:
+        serve_bureau(office, listening=listening, on_listening=announce(address_file))
+    finally:
+        office.close()
