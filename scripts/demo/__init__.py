@@ -13,7 +13,6 @@ from typing import Annotated
 import typer
 
 from keys.clock import BEIJING, SystemClock
-from matcher.subsidy.lines import yuan
 from scripts.demo.casework import review
 from scripts.demo.lending import lend
 from scripts.demo.matching import match
@@ -65,9 +64,9 @@ def demo(
         lines.append(
             say(
                 f"走访 {listed.visited:,} 户，最终名单 {listed.final:,} 户，贷款 {lent.loans:,} 笔；"
-                f"首年申报 {lent.claim_lines:,} 行，财政贴息 {yuan(lent.claim_fiscal)} 元。",
+                f"首年申报 {lent.claim_lines:,} 行，财政贴息 {lent.claim_fiscal} 元。",
                 f"{listed.visited:,} visited, {listed.final:,} on the final list, {lent.loans:,} loans;"
-                f" the first year's claim: {lent.claim_lines:,} lines, {yuan(lent.claim_fiscal)} yuan from finance.",
+                f" the first year's claim: {lent.claim_lines:,} lines, {lent.claim_fiscal} yuan from finance.",
             )
         )
         lines.append(

@@ -122,7 +122,7 @@ def _visit(show: Demo, today: date) -> int:
     show.act("jingban", "visit", "assign", "--area", TOWNSHIP, "--to", "jingli", "--officer", "演示网格员")
     show.go_to(today + timedelta(days=3))
     show.act("jingli", "generate", "visits")
-    listed = show.act("fuhe", "visit", "list", "--state", "SUBMITTED", "--size", 1_000, echo=False)
+    listed = show.act("fuhe", "visit", "list", "--state", "SUBMITTED", "--size", 500, echo=False)
     submitted = [visit["visit_id"] for visit in listed["visits"]]
     show.act("fuhe", "visit", "accept", *submitted)
     return len(submitted)
@@ -132,10 +132,9 @@ def _decide(show: Demo, today: date) -> int:
     """The handler proposes what the rules allow, the checker confirms what was seen."""
     show.title("县财政局：一人提出审核意见，一人复核", "Bureau: one proposes, another confirms")
     show.go_to(today + timedelta(days=5))
-    waiting = [row["household_id"] for row in _queue(show, "jingban")]
+    waiting = [row["household_id"] for row in _queue(show, "jingban", "to_propose")]
     show.act("jingban", "review", "propose", *waiting, "--verdict", "approve", accept=(0, 3))
-    proposed = [row for row in _queue(show, "fuhe") if row["decision_id"]]
-    seen = [f"{row['decision_id']}@{row['digest'][:12]}" for row in proposed]
+    seen = [f"{row['decision_id']}@{row['digest'][:12]}" for row in _queue(show, "fuhe", "to_confirm")]
     show.act("fuhe", "review", "confirm", *seen)
     show.note(
         f"审核通过 {len(seen)} 户；其余 {len(waiting) - len(seen)} 户不符合条件，留待人工办理",
@@ -149,7 +148,7 @@ def _confirm(show: Demo, today: date) -> int:
     show.title("短信通知、村小组评议，形成最终名单", "SMS, village deliberation, the final list")
     show.act("jingban", "review", "confirm-list", "--all", "--sms", "短信通知.xlsx", "--village", "村小组评议.xlsx")
     show.go_to(today + timedelta(days=9))
-    confirming = [row["household_id"] for row in _queue(show, "jingban") if row["state"] == "CONFIRMING"]
+    confirming = [row["household_id"] for row in _queue(show, "jingban", "confirming")]
     held_on = ("--held-on", today + timedelta(days=8))
     show.act("zhenjie", "review", "deliberation", *confirming, *held_on, "--agreed")
     show.go_to(today + timedelta(days=15))
@@ -161,6 +160,8 @@ def _confirm(show: Demo, today: date) -> int:
     return len(confirming)
 
 
-def _queue(show: Demo, account: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = show.act(account, "review", "queue", "--size", 200, echo=False)["items"]
+def _queue(show: Demo, account: str, stage: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = show.act(account, "review", "queue", "--stage", stage, "--size", 200, echo=False)[
+        "items"
+    ]
     return rows
