@@ -7,13 +7,13 @@ CARGO_JOBS ?= 2
 NATIVE := psi/_native.abi3.so
 NATIVE_SOURCES := $(shell find psi/native/src -name '*.rs') psi/native/Cargo.toml Cargo.toml Cargo.lock pyproject.toml
 
-.PHONY: demo test test-slow test-exhaustive test-backends test-rust fuzz bench lint format lock clean setup
+.PHONY: demo test test-slow test-exhaustive test-backends test-rust fuzz bench lint format reference lock clean setup
 
 demo: setup ## the main job, end to end, on made-up people
 	$(BIN)/mingce demo
 
-test: setup test-rust ## the ordinary suite
-	$(BIN)/python -m pytest
+test: setup test-rust ## the ordinary suite, file by file on as many processors as there are, four at the most
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-exhaustive: setup ## what takes hours: every step of every command fails in every way
 	$(BIN)/python -m pytest -m exhaustive
@@ -57,6 +57,10 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	cd psi/native && cargo fmt --check && cargo clippy --quiet --all-targets --all-features --jobs $(CARGO_JOBS) -- -D warnings
+
+reference: setup ## write anew the documents that are made from the program and from the tests
+	$(BIN)/python -m scripts.references docs/reference
+	$(BIN)/python tests/case_index.py
 
 format: setup
 	$(BIN)/ruff format .

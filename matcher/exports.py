@@ -31,6 +31,7 @@ SHEET_ROWS = 1_000_000  # of data; a sheet of Excel ends at 1,048,576
 MAX_CELL_CHARACTERS = 32_767  # Excel's limit; the writer would drop a longer one without a word
 _ROWS_AT_ONCE = 65_536
 _WIDTHS = (8, 40)
+_A4 = 9  # as xlsxwriter counts papers
 _CREATED = datetime(2000, 1, 1)  # noqa: DTZ001  (one content, one file: the writer would put today)
 
 # What a spreadsheet takes for a formula, in either width, also behind blanks.
@@ -152,6 +153,10 @@ def _write_sheet(
     heading = workbook.add_format({"bold": True, "bottom": 1})
     text = workbook.add_format({"num_format": "@"})  # stays text when somebody edits the cell
     sheet.freeze_panes(1, 0)
+    sheet.set_landscape()
+    sheet.set_paper(_A4)
+    sheet.fit_to_pages(1, 0)
+    sheet.repeat_rows(0)
     for place, column in enumerate(table.column_names):
         longest = max(_display_width(cell) for cell in [column, *table[column].slice(0, 100).to_pylist()])
         sheet.set_column(place, place, min(max(longest + 2, _WIDTHS[0]), _WIDTHS[1]), text)

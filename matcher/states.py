@@ -87,13 +87,13 @@ HOUSEHOLD = Machine(
         "REFINED_IN": ("TO_VISIT",),
         "REFINED_OUT": ("SUPPLEMENTED",),
         "SUPPLEMENTED": ("TO_VISIT",),
-        "TO_VISIT": ("VISITED",),
+        "TO_VISIT": ("VISITED", "REFINED_OUT"),  # the second: nobody was met there, and two persons give it up
         "VISITED": ("PENDING_REVIEW",),
         "PENDING_REVIEW": ("IN_REVIEW",),
         "IN_REVIEW": ("APPROVED", "REJECTED", "RETURNED"),
         "APPROVED": ("CONFIRMING",),
         "REJECTED": ("IN_REVIEW",),  # an appeal, once
-        "RETURNED": ("VISITED",),
+        "RETURNED": ("VISITED", "REFINED_OUT"),
         "CONFIRMING": ("FINAL", "IN_REVIEW"),  # back after an objection
         "FINAL": ("GRADUATED", "REMOVED", "SUSPENDED"),
         "SUSPENDED": ("FINAL", "REMOVED"),

@@ -133,6 +133,35 @@ def reset(
     print_result({"name": name, "one_time_password": None}, [waiting], as_json=json_)
 
 
+@app.command("reset-device")
+def reset_device(
+    name: NameArgument,
+    as_: AsOption = None,
+    password_file: PasswordFileOption = None,
+    config: ConfigOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Unbind a lost second factor: two administrators run this command, one after the other.
+
+    Without --as, whoever holds the home may do it for an administrator.
+
+    Example: mingce account reset-device jingban --as guanli1
+    """
+    if as_ is None:
+        accounts, acting = Accounts(open_office(open_home(config, "bureau"))), holder_of_home(actor())
+    else:
+        desk = open_desk(config, as_, password_file)
+        accounts, acting = Accounts(desk.office), desk.actor
+    done = accounts.reset_device(acting, name)
+    line = say(
+        f"{name} 的验证器已解除，下次登录时重新绑定。", f"{name} has no device now and binds one at the next sign-in."
+    )
+    waiting = say(
+        "还差一人：请另一位管理员运行同一命令。", "One is missing: another administrator runs the same command."
+    )
+    print_result({"name": name, "unbound": done}, [line if done else waiting], as_json=json_)
+
+
 @app.command()
 def close(
     name: NameArgument,

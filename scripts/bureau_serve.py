@@ -1,4 +1,4 @@
-"""``mingce bureau serve``: the endpoint that the console and the tablets use."""
+"""``mingce bureau serve``: the console, and the JSON interface beside it."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ def serve(
     tls_key: TlsKeyOption = None,
     address_file: AddressFileOption = None,
 ) -> None:
-    """Answer accounts until stopped (Ctrl-C or SIGTERM lets running requests finish): docs/reference/bureau-api.md.
+    """Serve the console, and JSON under /v1, until stopped (Ctrl-C or SIGTERM lets running requests finish).
 
     Example: mingce bureau serve --port 8444
     """
-    from api.bureau.app import serve_bureau  # loaded for this alone: it takes as long as most commands
+    from api.bureau_endpoint import serve_bureau  # loaded for this alone: it takes as long as most commands
+    from api.console.app import Site
 
     home = open_home(config, "bureau")
     options = ServeOptions(host, port, unix_socket, tls_cert, tls_key)
@@ -39,6 +40,12 @@ def serve(
     raise_file_limit()
     office = open_office(home)
     try:
-        serve_bureau(office, listening=listening, on_listening=announce(address_file))
+        serve_bureau(
+            office,
+            Site(home.settings.name, demo=home.settings.demo, townships=home.settings.townships),
+            second_factor=home.settings.sign_in.second_factor,
+            listening=listening,
+            on_listening=announce(address_file),
+        )
     finally:
         office.close()

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from keys.epochs import check_name
-from matcher.bureau.department_checks import DepartmentChecks
+from matcher.checks.service import DepartmentChecks
 from matcher.households.policies import Policies
 from matcher.schemas import ListSchema, get_schema
 from scripts.acting import AsOption, Desk, PasswordFileOption, open_desk

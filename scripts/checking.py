@@ -13,7 +13,7 @@ from keys.identity import PublicIdentity
 from matcher.bank.runs import Run
 from matcher.bank.store import BankStore
 from matcher.bank.warrants import Warrants
-from matcher.bureau.checks import check_secret, open_check_store
+from matcher.checks.results import check_secret, open_check_store
 from matcher.schemas import ListSchema, load_schema
 from scripts.home import Home, read_identity
 from scripts.messages import Refused

@@ -12,14 +12,15 @@ from api.matching import MatchJob, preview_match, run_match
 from keys.epochs import check_name
 from keys.files import write_atomic
 from matcher.bank.runs import Run
-from matcher.bureau.checks import ID_COLUMN, count_results, result_columns
-from matcher.bureau.department_checks import DepartmentChecks
+from matcher.checks.exporting import export_results
+from matcher.checks.results import count_results
+from matcher.checks.service import DepartmentChecks
 from matcher.columns import PEOPLE_COLUMNS
-from matcher.exports import Format, write_export
+from matcher.exports import Format
 from matcher.slices import file_sha256
 from matcher.tables import CustomerList, read_customers
 from scripts import check_warrants, templates
-from scripts.acting import open_office
+from scripts.acting import AsOption, PasswordFileOption, open_desk, open_office
 from scripts.checking import LinkOption, latest_run, list_links, open_link, read_sender, require_for_bureaus
 from scripts.datasets import added_section, adopt_schema
 from scripts.home import ConfigOption, DryRunOption, Home, JsonOption, actor, open_home
@@ -133,24 +134,32 @@ def export_check(
     run: RunOption = None,
     listed_only: Annotated[bool, typer.Option("--listed-only", help="only those who are on the list")] = False,
     unmasked: Annotated[bool, typer.Option("--unmasked", help="with whole numbers and names; needs --reason")] = False,
-    reason: Annotated[str, typer.Option(help="why they must be shown whole; kept with the run")] = "",
+    reason: Annotated[str, typer.Option(help="why they must be shown whole; kept in the audit log")] = "",
+    as_: AsOption = None,
+    password_file: PasswordFileOption = None,
     config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Write the results of a check. Numbers and names are masked unless a reason is given; every export is recorded.
 
-    Example: mingce bureau export-check 救助核验.xlsx --dataset minzheng
+    Example: mingce bureau export-check 救助核验.xlsx --dataset minzheng --as jingban
     """
-    home = open_home(config, "bureau")
     if unmasked and not reason.strip():
         raise Refused("--unmasked 须用 --reason 说明理由", "--unmasked needs a --reason")
-    link, format = open_link(home, dataset), format_of(out, Format)
+    desk = open_desk(config, as_, password_file)
+    link = open_link(desk.home, dataset)
     chosen = latest_run(link, run)
-    columns = result_columns(link.store, chosen, link.schema, masked=not unmasked, listed_only=listed_only)
-    note = f"export {out.name}, {'whole numbers: ' + reason.strip() if unmasked else 'masked'}"
-    link.store.runs.release(chosen.run_id, actor(), note)  # on record before it leaves
-    write_export(out, columns, format=format, id_columns=(ID_COLUMN,))
-    rows = len(columns[ID_COLUMN])
+    rows = export_results(
+        desk.office,
+        desk.actor,
+        out,
+        store=link.store,
+        run=chosen,
+        schema=link.schema,
+        format=format_of(out, Format),
+        reason=reason.strip() if unmasked else "",
+        listed_only=listed_only,
+    )
     print_result(
         {"file": str(out), "run": chosen.run_id, "rows": rows, "masked": not unmasked},
         [say(f"核验结果 {rows:,} 行 → {out}", f"Results, {rows:,} rows → {out}")],

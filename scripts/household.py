@@ -28,13 +28,13 @@ _VERDICTS = {
     Verdict.DOES_NOT_FIT: ("不符合", "does not fit"),
     Verdict.INCOMPLETE: ("资料不全", "incomplete"),
 }
-_OUTCOMES = {
+OUTCOME_WORDS = {
     Outcome.MET: ("符合", "met"),
     Outcome.NOT_MET: ("不符合", "not met"),
     Outcome.UNKNOWN: ("待核实", "unknown"),
     Outcome.FLAGGED: ("须留意", "flagged"),
 }
-_CONFLICTS = {
+CONFLICT_WORDS = {
     "person_in_two_households": ("一人在两户", "one person in two households"),
     "labels_differ": ("成员标签不一致", "members' labels differ"),
     "too_many_members": ("成员多于家庭人数", "more members than the household has"),
@@ -158,7 +158,7 @@ def assess(
         **found.known.to_json(),
     }
     lines = [say(f"结论：{_VERDICTS[assessment.verdict][0]}", f"Verdict: {_VERDICTS[assessment.verdict][1]}")]
-    lines += [f"  {say(*_OUTCOMES[rule.outcome])}  {rule.text}  {rule.clause}" for rule in assessment.rules]
+    lines += [f"  {say(*OUTCOME_WORDS[rule.outcome])}  {rule.text}  {rule.clause}" for rule in assessment.rules]
     lines += [say(f"注意：{line}", f"Note: {line}") for line in assessment.near_misses]
     print_result(result, lines, as_json=json_)
 
@@ -248,4 +248,4 @@ def _print_conflicts(found: Any) -> None:
 
 def _conflict_cells(one: Conflict) -> list[object]:
     names = "  ".join(f"{place}:{name}" for place, name in enumerate(one.names))
-    return [one.conflict_id, one.household_id, say(*_CONFLICTS[one.kind]), one.number, names, one.settlement or ""]
+    return [one.conflict_id, one.household_id, say(*CONFLICT_WORDS[one.kind]), one.number, names, one.settlement or ""]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import date
 from typing import Annotated, Any, Literal
 
 import typer
 
-from matcher.bureau.bulk import Outcome
 from matcher.households import Households
 from matcher.households.refining import Refinement
 from matcher.reasons import describe, parse_reasons
@@ -17,7 +16,7 @@ from scripts.acting import AsOption, Desk, PasswordFileOption, open_desk
 from scripts.home import ConfigOption, DryRunOption, JsonOption
 from scripts.language import say
 from scripts.messages import Refused
-from scripts.output import print_result, print_table
+from scripts.output import print_outcomes, print_result, print_table
 
 app = typer.Typer()
 
@@ -200,17 +199,6 @@ def in_words(codes: Iterable[str]) -> str:
     """Reason codes in the user's language."""
     known = [code for code in codes if code]
     return say(describe(known), describe(known, english=True))
-
-
-def print_outcomes(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
-    """How many were done, and which were not and why; exit code 3 if none was done though some were asked for."""
-    refused = [one for one in outcomes if one.outcome == "refused"]
-    done = len(outcomes) - len(refused)
-    lines = [say(f"完成 {done:,} 户，未办 {len(refused):,} 户", f"{done:,} done, {len(refused):,} refused")]
-    lines += [f"  {one.id}: {one.code}" for one in refused[:20]]
-    print_result({"done": done, "outcomes": [asdict(one) for one in outcomes]}, lines, as_json=as_json)
-    if refused and not done:
-        raise typer.Exit(3)
 
 
 def _print_refinement(found: Refinement, *, as_json: bool) -> None:

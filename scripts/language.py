@@ -15,6 +15,11 @@ def set_language(language: str | None = None) -> None:
     _language = chosen if chosen in LANGUAGES else "zh"
 
 
+def chosen() -> str:
+    """One of LANGUAGES."""
+    return _language
+
+
 def say(zh: str, en: str) -> str:
     """The sentence in the chosen language."""
     return zh if _language == "zh" else en

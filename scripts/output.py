@@ -9,13 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, get_args
 
+import typer
 from rich.console import Console
 from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from matcher.bureau.bulk import Outcome, summarise
 from scripts.language import say
-from scripts.messages import Refused
+from scripts.messages import Refused, explain_code
+
+_MOST_SHOWN = 20
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -28,6 +32,26 @@ def print_result(result: Mapping[str, object], lines: Sequence[str], *, as_json:
         return
     for line in lines:
         out.print(line, markup=False)
+
+
+def print_outcomes(
+    outcomes: Sequence[Outcome],
+    *,
+    as_json: bool,
+    more: Mapping[str, object] | None = None,
+    lines: Sequence[str] = (),
+) -> None:
+    """What became of each of many, ``more`` and ``lines`` behind it; raises Exit(3) if one was refused."""
+    result = summarise(outcomes)
+    done, refused = result["done"], [one for one in outcomes if one.outcome == "refused"]
+    summary = say(f"完成 {done:,}，未办 {len(refused):,}", f"{done:,} done, {len(refused):,} refused")
+    why = [f"  {one.id}: {one.code} {explain_code(one.code or '', '', one.params)[0]}" for one in refused[:_MOST_SHOWN]]
+    if len(refused) > _MOST_SHOWN:
+        left = len(refused) - _MOST_SHOWN
+        why.append(say(f"  另有 {left:,} 项，加 --json 全部列出", f"  and {left:,} more: --json lists them all"))
+    print_result({**result, **(more or {})}, [summary, *why, *lines], as_json=as_json)
+    if refused:
+        raise typer.Exit(3)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

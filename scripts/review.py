@@ -16,8 +16,8 @@ from scripts.acting import AsOption, PasswordFileOption, open_desk
 from scripts.home import ConfigOption, JsonOption
 from scripts.language import say
 from scripts.messages import Refused
-from scripts.output import print_result
-from scripts.review_confirming import HouseholdsArgument, print_outcomes
+from scripts.output import print_outcomes, print_result
+from scripts.review_confirming import HouseholdsArgument
 from scripts.review_showing import REFERENCE_DIGITS, file_lines, print_decision, print_queue
 
 app = typer.Typer(no_args_is_help=True, help="审核：从待审核到最终名单。 From review to the final list.")
@@ -34,7 +34,7 @@ DecisionsArgument = Annotated[
 
 @app.command()
 def queue(
-    stage: Annotated[str, typer.Option(help="to_propose, to_confirm, approved or confirming")] = "to_propose",
+    stage: Annotated[str, typer.Option(help="to_propose, to_confirm, approved, confirming or not_met")] = "to_propose",
     township: Annotated[str, typer.Option(help="first digits of a division")] = "",
     claimed: Annotated[str, typer.Option(help="all, mine or nobody")] = "all",
     reason: Annotated[str, typer.Option(help="a reason code of the label")] = "",
@@ -51,7 +51,7 @@ def queue(
 
     Example: mingce review queue --township 330922100 --claimed nobody --as jingban
     """
-    _require_one_of(stage, ("to_propose", "to_confirm", "approved", "confirming"))
+    _require_one_of(stage, ("to_propose", "to_confirm", "approved", "confirming", "not_met"))
     _require_one_of(claimed, ("all", "mine", "nobody"))
     desk = open_desk(config, as_, password_file)
     wanted = QueueFilter(
@@ -153,6 +153,42 @@ def end(
     """
     _require_one_of(verdict, ("graduate", "suspend", "resume", "remove"))
     _propose(households, verdict, reason, remark, as_, password_file, config, json_)
+
+
+@app.command("give-up")
+def give_up(
+    households: HouseholdsArgument,
+    reason: ReasonOption,
+    remark: RemarkOption = "",
+    as_: AsOption = None,
+    password_file: PasswordFileOption = None,
+    config: ConfigOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Propose that households are visited no more: moved away, died, never met. A second person confirms it.
+
+    They are refined out; `household supplement` takes one in again. `review queue --stage not_met` lists them.
+
+    Example: mingce review give-up 17 --reason N21 --as jingban
+    """
+    _propose(households, "give_up", reason, remark, as_, password_file, config, json_)
+
+
+@app.command()
+def withdraw(
+    decision: Annotated[int, typer.Argument(help="the decision's number, as the queue shows it")],
+    remark: RemarkOption = "",
+    as_: AsOption = None,
+    password_file: PasswordFileOption = None,
+    config: ConfigOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Take back what you proposed yourself, while nobody has answered it.
+
+    Example: mingce review withdraw 4 --as jingban
+    """
+    desk = open_desk(config, as_, password_file)
+    print_decision(Reviews(desk.office).decisions.withdraw(desk.actor, decision, remark=remark), as_json=json_)
 
 
 @app.command()

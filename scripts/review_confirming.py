@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -13,16 +12,13 @@ import typer
 from matcher.accounts.accounts import Accounts
 from matcher.exports import Format
 from matcher.reviews import Reviews
-from matcher.reviews.bulk import Outcome
 from matcher.reviews.queue import LARGEST_PAGE, QueueFilter
 from matcher.reviews.sheets import Exported
 from scripts.acting import AsOption, Desk, PasswordFileOption, open_desk
 from scripts.home import ConfigOption, JsonOption
 from scripts.language import say
-from scripts.messages import Refused, explain_code
-from scripts.output import format_of, print_result
-
-REFUSED = 3
+from scripts.messages import Refused
+from scripts.output import format_of, print_outcomes, print_result
 
 HouseholdsArgument = Annotated[list[int], typer.Argument(help="households' numbers, as the queue shows them")]
 SomeHouseholdsArgument = Annotated[list[int] | None, typer.Argument(help="households' numbers; or --all")]
@@ -67,20 +63,39 @@ def confirm_list(
     print_outcomes(outcomes, as_json=json_, more={name: asdict(done) for name, done in files.items()}, lines=lines)
 
 
-def tell(
-    household: Annotated[int, typer.Argument(help="the household's number")],
-    how: Annotated[str, typer.Option(help="how the family was told, as 电话告知")],
+def refusals(
+    sms: Annotated[Path, typer.Argument(help="the SMS texts to write: .xlsx or .csv")],
+    purpose: PurposeOption = "审核结果告知",
     as_: AsOption = None,
     password_file: PasswordFileOption = None,
     config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Record that a family was told otherwise than by SMS.
+    """Write the SMS texts for refused families that were not told yet: why, and that they may appeal.
+
+    Example: mingce review refusals 未通过短信.xlsx --as jingban
+    """
+    desk = open_desk(config, as_, password_file)
+    done = Reviews(desk.office).refusals.write_sms(desk.actor, sms, format=format_of(sms, Format), purpose=purpose)
+    _print_file(sms, done, as_json=json_)
+
+
+def tell(
+    household: Annotated[int, typer.Argument(help="the household's number")],
+    how: Annotated[str, typer.Option(help="how the family was told, as 电话告知")],
+    refused: Annotated[bool, typer.Option("--refused", help="of its refusal, not of its confirmation")] = False,
+    as_: AsOption = None,
+    password_file: PasswordFileOption = None,
+    config: ConfigOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Record that a family was told otherwise than by SMS, of its confirmation or of its refusal.
 
     Example: mingce review tell 17 --how 电话告知 --as jingban
     """
     desk = open_desk(config, as_, password_file)
-    Reviews(desk.office).confirmations.tell(desk.actor, household, how)
+    reviews = Reviews(desk.office)
+    (reviews.refusals if refused else reviews.confirmations).tell(desk.actor, household, how)
     print_result({"household": household}, [say(f"已登记 {household}", f"Recorded {household}")], as_json=json_)
 
 
@@ -218,29 +233,8 @@ def record(
 def add_to(app: typer.Typer) -> None:
     """The commands of this module, in the order of the work."""
     app.command("confirm-list")(confirm_list)
-    for command in (tell, deliberation, appeal, objection, close, final, record):
+    for command in (refusals, tell, deliberation, appeal, objection, close, final, record):
         app.command()(command)
-
-
-def print_outcomes(
-    outcomes: Sequence[Outcome],
-    *,
-    as_json: bool,
-    more: dict[str, object] | None = None,
-    lines: Sequence[str] = (),
-) -> None:
-    """What became of each; raises Exit(3) if one was refused."""
-    refused = [outcome for outcome in outcomes if outcome.outcome == "refused"]
-    done = len(outcomes) - len(refused)
-    summary = say(f"完成 {done:,}，未办 {len(refused):,}", f"{done:,} done, {len(refused):,} refused")
-    why = [
-        f"  {outcome.id}: {outcome.code} {explain_code(outcome.code or '', '', outcome.params)[0]}"
-        for outcome in refused
-    ]
-    result = {"done": done, "refused": len(refused), "outcomes": list(map(asdict, outcomes)), **(more or {})}
-    print_result(result, [summary, *why, *lines], as_json=as_json)
-    if refused:
-        raise typer.Exit(REFUSED)
 
 
 def _print_file(out: Path, done: Exported, *, as_json: bool) -> None:

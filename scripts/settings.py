@@ -167,6 +167,10 @@ class RetentionSettings(Section):
         return self
 
 
+class SignInSettings(Section):
+    second_factor: bool = Field(True, description="sessions need a code of a bound device, too")
+
+
 class HandoverSettings(Section):
     bureau: Path | None = Field(None, description="the bureau's identity file")
 
@@ -188,6 +192,7 @@ class Settings(BaseSettings):
     keys: KeySettings = KeySettings()
     dataset: dict[str, DatasetSettings] = Field(default_factory=dict)
     serve: ServeSettings = ServeSettings()
+    sign_in: SignInSettings = SignInSettings()
     province: ProvinceLink = ProvinceLink()
     department: dict[str, DepartmentLink] = Field(default_factory=dict)
     match: MatchSettings = MatchSettings()

@@ -22,8 +22,8 @@ from scripts.acting import AsOption, PasswordFileOption, open_desk
 from scripts.home import ConfigOption, JsonOption
 from scripts.language import say
 from scripts.messages import Refused
-from scripts.output import notice, print_result, print_table
-from scripts.visit_printing import lines_of, print_differences, print_outcomes, print_state, row_of
+from scripts.output import notice, print_outcomes, print_result, print_table
+from scripts.visit_printing import lines_of, print_differences, print_state, row_of
 
 app = typer.Typer(no_args_is_help=True, help="走访：计划、分派、采集、提交、采纳。 Visits and their forms.")
 visit_files.add_to(app)

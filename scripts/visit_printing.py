@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
 
-import typer
-
 from matcher.attachments import KINDS as IMAGE_WORDS
 from matcher.states import VISIT
-from matcher.visits.model import KINDS, OUTCOMES, Difference, RowOutcome, Visit, VisitDetails, VisitState
+from matcher.visits.model import KINDS, OUTCOMES, Difference, Visit, VisitDetails, VisitState
 from scripts.language import say
 from scripts.messages import explain_code
 from scripts.output import print_result
@@ -24,16 +22,6 @@ def print_state(done: VisitState, *, as_json: bool) -> None:
         f"visit {done.visit_id}: {word} (version {done.version})",
     )
     print_result(asdict(done), [line], as_json=as_json)
-
-
-def print_outcomes(outcomes: Sequence[RowOutcome], *, as_json: bool) -> None:
-    refused = [outcome for outcome in outcomes if outcome.outcome == "refused"]
-    done = len(outcomes) - len(refused)
-    lines = [say(f"已办 {done:,}，未办 {len(refused):,}", f"{done:,} done, {len(refused):,} refused")]
-    lines += [f"  {row.id}: {row.code} {explain_code(row.code, '', {'visit': row.id})[0]}" for row in refused[:20]]
-    print_result({"outcomes": [asdict(outcome) for outcome in outcomes]}, lines, as_json=as_json)
-    if refused:
-        raise typer.Exit(3)
 
 
 def print_differences(found: Sequence[Difference], *, as_json: bool) -> None:

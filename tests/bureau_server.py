@@ -1,4 +1,4 @@
-"""The bureau's endpoint on loopback, in a thread: real HTTP, real sessions, and the invariants over every answer.
+"""The bureau's JSON interface on loopback, in a thread: real HTTP, real sessions, and the invariants over every answer.
 
 with running_bureau(office) as bureau:
     answer = bureau.post(CHECKER, "/v1/reviews/7/confirm", {"digest": digest})
@@ -26,6 +26,7 @@ from matcher.accounts.sessions import Sessions
 from matcher.accounts.sign_in import SignIn
 from matcher.bureau.actors import Actor
 from matcher.bureau.office import Office
+from matcher.reports.service import Reports
 
 
 @dataclass
@@ -75,9 +76,11 @@ class RunningBureau:
 
 
 @contextmanager
-def running_bureau(office: Office, limits: Limits | None = None) -> Iterator[RunningBureau]:
+def running_bureau(
+    office: Office, limits: Limits | None = None, reports: Reports | None = None
+) -> Iterator[RunningBureau]:
     limits, sign_in = limits or Limits(), SignIn(office, CHEAP)
-    app = create_bureau_app(office, limits=limits, sign_in=sign_in, sessions=Sessions(office, sign_in))
+    app = create_bureau_app(office, limits=limits, sign_in=sign_in, sessions=Sessions(office, sign_in), reports=reports)
     server, listener = GuardedServer(app, limits), Listening(port=0).open()
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="bureau")
     thread.start()

@@ -17,8 +17,8 @@ from pathlib import Path
 from bureau_office import HANDLER, SECRET, spring
 from handed_over import COUNTY
 
-from matcher.bureau.department_checks import DepartmentChecks
 from matcher.bureau.office import Office
+from matcher.checks.service import DepartmentChecks
 from matcher.schemas import get_schema
 
 LONGEST_S = 0.06

@@ -18,7 +18,7 @@ from matcher.bank.runs import Run
 from matcher.bank.screening import screening_schema
 from matcher.bank.store import BankStore
 from matcher.bank.warrants import Terms, Warrant
-from matcher.bureau.checks import open_check_store
+from matcher.checks.results import open_check_store
 from matcher.schemas import get_schema
 from psi.edition import PAYLOAD_TYPE, Manifest
 from psi.suites import RISTRETTO255_SHA512

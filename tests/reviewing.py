@@ -10,8 +10,8 @@ from visiting import add_accounts, adopt_policy, collect, form_values, household
 
 from keys.clock import SettableClock
 from matcher.bureau.actors import Actor
-from matcher.bureau.department_checks import DepartmentChecks
 from matcher.bureau.office import Office
+from matcher.checks.service import DepartmentChecks
 from matcher.reviews import Reviews
 from matcher.reviews.records import Decision
 from matcher.schemas import get_schema

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.reference import reference
+from scripts.references.command_line import reference
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -1,4 +1,4 @@
-"""The bureau's endpoint: docs/reference/bureau-api.md, JSON for the console and the tablets.
+"""The bureau's endpoint: docs/reference/bureau-api.md, JSON for programs.
 
 From outside to inside: ProblemBoundary (request ids, problem documents, audit of refusals), SessionGate (whole, in
 time, with a session), and the routers. A route calls one method of one part, which is one transaction, committed
@@ -36,14 +36,13 @@ from api.bureau.gate import OPEN, WATCHED, PrivateAnswers, SessionGate
 from api.bureau.problems import describe_problem
 from api.bureau.services import CurrentServices, Services
 from api.limits import Limits
-from api.listening import Listening
 from api.metrics import METRICS_TYPE, RequestMetrics
-from api.serving import serve
 from keys.database import DatabaseBusy, DatabaseUnavailable
 from matcher.accounts.refusals import RefusedActs
 from matcher.accounts.sessions import Sessions
 from matcher.accounts.sign_in import SignIn
 from matcher.bureau.office import Office
+from matcher.reports.service import Reports
 
 _VERSION = version("mingce")
 
@@ -123,9 +122,10 @@ def create_bureau_app(
     limits: Limits | None = None,
     sign_in: SignIn | None = None,
     sessions: Sessions | None = None,
+    reports: Reports | None = None,
     new_request_id: Callable[[], str] = lambda: uuid4().hex,
 ) -> FastAPI:
-    """The application over one office, which the caller closes afterwards."""
+    """The application over one office, which the caller closes afterwards; ``reports`` name its townships."""
     limits, sign_in = limits or Limits(), sign_in or SignIn(office)
     sessions = sessions or Sessions(office, sign_in)
     metrics, authenticating = RequestMetrics(), Authenticating(sign_in, sessions, limits)
@@ -144,12 +144,12 @@ def create_bureau_app(
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    app.state.services = Services(office, authenticating, metrics)
+    app.state.services = Services(office, reports or Reports(office), authenticating, metrics)
     list(list_routes())  # refuses a router that forgot StrictRoute
     for router in (open_router, *ROUTERS):
         app.include_router(router)
     for kind in (HTTPException, RequestValidationError):
-        app.add_exception_handler(kind, _pass_on)
+        app.add_exception_handler(kind, pass_on)
     # The last one added stands outermost.
     app.add_middleware(SessionGate, sessions=sessions, limits=limits)
     refusals = Refusals(RefusedActs(office), office.clock, unknown_per_minute=limits.unknown_refusals_per_minute)
@@ -160,18 +160,6 @@ def create_bureau_app(
     return app
 
 
-def serve_bureau(
-    office: Office,
-    *,
-    listening: Listening | None = None,
-    limits: Limits | None = None,
-    on_listening: Callable[[str], None] = lambda address: None,
-) -> None:
-    """Serve until stopped; raises what api.serving.serve raises."""
-    limits = limits or Limits()
-    serve(lambda: create_bureau_app(office, limits=limits), listening or Listening(), limits, on_listening)
-
-
-async def _pass_on(_: Request, error: Exception) -> Response:
+async def pass_on(_: Request, error: Exception) -> Response:
     """To the boundary, which alone turns errors into answers."""
     raise error

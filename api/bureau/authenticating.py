@@ -25,9 +25,9 @@ class Authenticating:
         self._waiting = 0
         self._threads = ThreadPoolExecutor(limits.authentication_threads, thread_name_prefix="authenticate")
 
-    async def begin_session(self, name: str, password: str, device: str | None) -> SignedIn:
+    async def begin_session(self, name: str, password: str, device: str | None, code: str = "") -> SignedIn:
         """Raises SignInFailed, PasswordNotChosen, Busy."""
-        return await self._run(lambda: self.sessions.begin(name, password, device))
+        return await self._run(lambda: self.sessions.begin(name, password, device, code))
 
     async def set_password(self, name: str, present: str, wanted: str, device: str | None) -> None:
         """Raises PasswordWeak, SignInFailed, Busy."""

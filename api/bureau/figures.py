@@ -8,11 +8,10 @@ from fastapi import APIRouter, Path, Query
 from pydantic import StringConstraints
 
 from api.bureau.bodies import Day, StrictRoute
-from api.bureau.services import CurrentActor, CurrentOffice
+from api.bureau.services import CurrentActor, CurrentOffice, CurrentReports
 from matcher.figures.definitions import DEFINITIONS
 from matcher.figures.service import LONGEST_TRACE, Figures
 from matcher.reports.plain import as_document
-from matcher.reports.service import Reports
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["figures"])
 
@@ -66,36 +65,36 @@ def records(
 
 
 @router.get("/reports/kpi")
-def kpi(day: Day, actor: CurrentActor, office: CurrentOffice, outside: Outside = False) -> dict[str, Any]:
+def kpi(day: Day, actor: CurrentActor, reports: CurrentReports, outside: Outside = False) -> dict[str, Any]:
     """The indicators of 附件1 beside their targets."""
-    return as_document(Reports(office).kpi(actor, day, outside=outside))
+    return as_document(reports.kpi(actor, day, outside=outside))
 
 
 @router.get("/reports/monthly")
-def monthly(month: Month, actor: CurrentActor, office: CurrentOffice, outside: Outside = False) -> dict[str, Any]:
+def monthly(month: Month, actor: CurrentActor, reports: CurrentReports, outside: Outside = False) -> dict[str, Any]:
     """成效监测表 of a month (2025-02)."""
     year, number = map(int, month.split("-"))
-    return as_document(Reports(office).monthly(actor, year, number, outside=outside))
+    return as_document(reports.monthly(actor, year, number, outside=outside))
 
 
 @router.get("/reports/year")
-def year(year: Year, actor: CurrentActor, office: CurrentOffice, outside: Outside = False) -> dict[str, Any]:
+def year(year: Year, actor: CurrentActor, reports: CurrentReports, outside: Outside = False) -> dict[str, Any]:
     """The tables of the year-end summary."""
-    return as_document(Reports(office).year(actor, year, outside=outside))
+    return as_document(reports.year(actor, year, outside=outside))
 
 
 @router.get("/reports/staff")
 def staff(
     actor: CurrentActor,
-    office: CurrentOffice,
+    reports: CurrentReports,
     start: Annotated[Day, Query(alias="from")],
     end: Annotated[Day, Query(alias="to")],
 ) -> dict[str, Any]:
     """Visits, signed households and amounts, borrowing households and average balance, by manager."""
-    return as_document(Reports(office).staff(actor, start, end))
+    return as_document(reports.staff(actor, start, end))
 
 
 @router.get("/claims/{claim}/report")
-def claim(claim: Annotated[int, Path(ge=1, le=2**53)], actor: CurrentActor, office: CurrentOffice) -> dict[str, Any]:
+def claim(claim: Annotated[int, Path(ge=1, le=2**53)], actor: CurrentActor, reports: CurrentReports) -> dict[str, Any]:
     """贷款贴息申请汇总表 of a claim."""
-    return as_document(Reports(office).claim(actor, claim))
+    return as_document(reports.claim(actor, claim))

@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 
 from api.bureau.bodies import Body, Cents, Day, IdempotencyKey, Line, Number, StrictRoute
 from api.bureau.services import CurrentActor, CurrentOffice
-from matcher.bureau.bulk import Outcome
+from matcher.bureau.bulk import summarise
 from matcher.households import HouseholdFilter, Households
 from matcher.households.showing import MAX_PAGE
 from matcher.policy import parse_policy
@@ -170,14 +170,14 @@ def refine(wanted: Refining, actor: CurrentActor, office: CurrentOffice, key: Id
         for (group, reasons, township), number in found.counts.items()
     ]
     return {
-        "policy": found.policy, "counts": counts, "near_misses": found.near_misses, **_outcomes(found.outcomes)
+        "policy": found.policy, "counts": counts, "near_misses": found.near_misses, **summarise(found.outcomes)
     }  # fmt: skip
 
 
 @router.post("/households/refine")
 def refine_chosen(wanted: Chosen, actor: CurrentActor, office: CurrentOffice, key: IdempotencyKey) -> dict[str, Any]:
     """Named households in, or out with a reason."""
-    return _outcomes(
+    return summarise(
         Households(office).refine_many(
             actor, wanted.households, wanted.wanted, reasons=wanted.reasons, remark=wanted.remark, key=key
         )
@@ -187,7 +187,7 @@ def refine_chosen(wanted: Chosen, actor: CurrentActor, office: CurrentOffice, ke
 @router.post("/households/supplement")
 def supplement(wanted: Supplement, actor: CurrentActor, office: CurrentOffice, key: IdempotencyKey) -> dict[str, Any]:
     """补充: households past their label or the county's own refinement."""
-    return _outcomes(
+    return summarise(
         Households(office).supplement_many(
             actor, wanted.households, remark=wanted.remark, reasons=wanted.reasons, key=key
         )
@@ -199,7 +199,7 @@ def put_on_visit_list(
     wanted: VisitList, actor: CurrentActor, office: CurrentOffice, key: IdempotencyKey
 ) -> dict[str, Any]:
     """待入户调查名单."""
-    return _outcomes(Households(office).put_on_visit_list(actor, wanted.area, wanted.households, key=key))
+    return summarise(Households(office).put_on_visit_list(actor, wanted.area, wanted.households, key=key))
 
 
 @router.get("/conflicts")
@@ -264,8 +264,3 @@ def simulate(wanted: Trial, actor: CurrentActor, office: CurrentOffice) -> dict[
             for name, counts in (("comes_in", found.comes_in), ("falls_out", found.falls_out))
         },
     }
-
-
-def _outcomes(outcomes: Any) -> dict[str, Any]:
-    found: list[Outcome] = list(outcomes)
-    return {"done": sum(one.outcome == "done" for one in found), "outcomes": [asdict(one) for one in found]}

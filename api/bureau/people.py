@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints
 from api.bureau.bodies import Body, Day, IdempotencyKey, Line, StrictRoute
 from api.bureau.services import CurrentActor, CurrentOffice
 from matcher.bureau.audit_log import MOST_ROWS, AuditLog
-from matcher.bureau.department_checks import DepartmentChecks
+from matcher.checks.service import DepartmentChecks
 from matcher.personal.reveal import Personal, RevealField, SearchBy
 from matcher.schemas import get_schema
 

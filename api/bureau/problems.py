@@ -27,6 +27,7 @@ KINDS: Mapping[str, Kind] = {
     "not_allowed": Kind(403, "The account may not do this"),
     "same_person": Kind(403, "A second person has to do this"),
     "collector_decides": Kind(403, "Whoever collected the form does not decide"),
+    "second_factor_missing": Kind(403, "Sessions need a second factor here: bind a device in the console"),
     "password_not_chosen": Kind(403, "The one-time password is only good for choosing one's own", refusal=False),
     "not_found": Kind(404, "There is no such thing", refusal=False),
     "method_not_allowed": Kind(405, "The method is not allowed here", refusal=False),

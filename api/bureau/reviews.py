@@ -10,8 +10,8 @@ from pydantic import Field, StringConstraints
 
 from api.bureau.bodies import Body, Day, IdempotencyKey, Line, Number, Remark, StrictRoute
 from api.bureau.services import CurrentActor, CurrentOffice
+from matcher.bureau.bulk import summarise
 from matcher.reviews import Reviews
-from matcher.reviews.bulk import Outcome
 from matcher.reviews.queue import LARGEST_PAGE, QueueFilter, Stage
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["reviews"])
@@ -24,7 +24,7 @@ Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Numbers = Annotated[list[Number], Field(min_length=1, max_length=MOST_AT_ONCE)]
 Reasons = Annotated[list[ReasonCode], Field(max_length=6)]
 Place = Annotated[int, Path(ge=1, le=2**53)]  # a number in an address
-AnyVerdict = Literal["approve", "reject", "return", "graduate", "suspend", "resume", "remove"]
+AnyVerdict = Literal["approve", "reject", "return", "graduate", "suspend", "resume", "remove", "give_up"]
 
 
 class Proposal(Body):
@@ -43,6 +43,10 @@ class Answer(Body):
     """``digest``: of the proposal that this person has seen."""
 
     digest: Digest
+    remark: Remark = ""
+
+
+class TakingBack(Body):
     remark: Remark = ""
 
 
@@ -131,7 +135,7 @@ def propose_many(
     proposals: Proposals, key: IdempotencyKey, actor: CurrentActor, office: CurrentOffice
 ) -> dict[str, Any]:
     """The same verdict for many households, with an outcome for each."""
-    return _outcomes(
+    return summarise(
         Reviews(office).decisions.propose_many(
             actor,
             proposals.households,
@@ -161,19 +165,27 @@ def send_back(
     return asdict(done)
 
 
+@router.post("/decisions/{decision}/withdraw")
+def withdraw(
+    decision: Place, taking_back: TakingBack, key: IdempotencyKey, actor: CurrentActor, office: CurrentOffice
+) -> dict[str, Any]:
+    """Take back what one proposed oneself, while nobody has answered it."""
+    return asdict(Reviews(office).decisions.withdraw(actor, decision, remark=taking_back.remark, key=key))
+
+
 @router.post("/decisions/confirm")
 def confirm_many(
     confirmations: Confirmations, key: IdempotencyKey, actor: CurrentActor, office: CurrentOffice
 ) -> dict[str, Any]:
     """Confirm many at once, with an outcome for each."""
     digests = {seen.decision: seen.digest for seen in confirmations.decisions}
-    return _outcomes(Reviews(office).decisions.confirm_many(actor, digests, remark=confirmations.remark, key=key))
+    return summarise(Reviews(office).decisions.confirm_many(actor, digests, remark=confirmations.remark, key=key))
 
 
 @router.post("/confirmations")
 def begin(households: Households, key: IdempotencyKey, actor: CurrentActor, office: CurrentOffice) -> dict[str, Any]:
     """Begin the confirmation of approved households."""
-    return _outcomes(Reviews(office).confirmations.begin(actor, households.households, key=key))
+    return summarise(Reviews(office).confirmations.begin(actor, households.households, key=key))
 
 
 @router.post("/confirmations/{household}/told", status_code=204)
@@ -182,19 +194,27 @@ def tell(household: Place, telling: Telling, key: IdempotencyKey, actor: Current
     Reviews(office).confirmations.tell(actor, household, telling.how, key=key)
 
 
+@router.post("/reviews/{household}/refusal/told", status_code=204)
+def tell_refusal(
+    household: Place, telling: Telling, key: IdempotencyKey, actor: CurrentActor, office: CurrentOffice
+) -> None:
+    """A refused family was told of it otherwise than by SMS: why, and that it may appeal."""
+    Reviews(office).refusals.tell(actor, household, telling.how, key=key)
+
+
 @router.post("/confirmations/deliberations")
 def deliberate(word: Deliberation, key: IdempotencyKey, actor: CurrentActor, office: CurrentOffice) -> dict[str, Any]:
     """What the village group said of these households."""
     done = Reviews(office).deliberations.record(
         actor, word.households, word.result, word.held_on, why=word.why, key=key
     )
-    return _outcomes(done)
+    return summarise(done)
 
 
 @router.post("/confirmations/close")
 def close(households: Households, key: IdempotencyKey, actor: CurrentActor, office: CurrentOffice) -> dict[str, Any]:
     """Put households on the final list whose confirmation is over."""
-    return _outcomes(Reviews(office).confirmations.close(actor, households.households, key=key))
+    return summarise(Reviews(office).confirmations.close(actor, households.households, key=key))
 
 
 @router.post("/reviews/{household}/appeals", status_code=201)
@@ -217,7 +237,3 @@ def enter_objection(
         actor, household, who=speech.who, why=speech.why, received_on=speech.received_on, key=key
     )
     return {"objection_id": number}
-
-
-def _outcomes(outcomes: list[Outcome]) -> dict[str, Any]:
-    return {"outcomes": [asdict(outcome) for outcome in outcomes]}

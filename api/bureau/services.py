@@ -11,6 +11,7 @@ from api.bureau.authenticating import Authenticating
 from api.metrics import RequestMetrics
 from matcher.bureau.actors import Actor
 from matcher.bureau.office import Office
+from matcher.reports.service import Reports
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Services:
     """``request.app.state.services``."""
 
     office: Office
+    reports: Reports
     authenticating: Authenticating
     metrics: RequestMetrics
 
@@ -31,6 +33,10 @@ def _office(request: Request) -> Office:
     return _services(request).office
 
 
+def _reports(request: Request) -> Reports:
+    return _services(request).reports
+
+
 def _current_actor(request: Request) -> Actor:
     """The gate has let nobody else through."""
     actor: Actor = request.state.actor
@@ -39,4 +45,5 @@ def _current_actor(request: Request) -> Actor:
 
 CurrentServices = Annotated[Services, Depends(_services)]
 CurrentOffice = Annotated[Office, Depends(_office)]
+CurrentReports = Annotated[Reports, Depends(_reports)]
 CurrentActor = Annotated[Actor, Depends(_current_actor)]

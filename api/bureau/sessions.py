@@ -15,14 +15,19 @@ router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["sessions"])
 
 Name = Annotated[str, StringConstraints(max_length=32)]
 Password = Annotated[str, StringConstraints(max_length=1_024), Field(json_schema_extra={"format": "password"})]
+Code = Annotated[str, StringConstraints(max_length=16)]
 Device = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")]
 
 
 class Credentials(Body):
-    """``device``: what the last sign-in on this device answered; failures elsewhere then do not slow it down."""
+    """``device``: what the last sign-in on this device answered; failures elsewhere then do not slow it down.
+
+    ``code``: what the device bound as second factor shows; a person binds theirs in the console.
+    """
 
     name: Name
     password: Password
+    code: Code = ""
     device: Device | None = None
 
 
@@ -36,7 +41,9 @@ class NewPassword(Body):
 @router.post("/sessions", status_code=201)
 async def sign_in(credentials: Credentials, services: CurrentServices) -> dict[str, Any]:
     """Sign in: ``token`` is this session's, for the Authorization header; ``device`` is kept for the next time."""
-    signed_in = await services.authenticating.begin_session(credentials.name, credentials.password, credentials.device)
+    signed_in = await services.authenticating.begin_session(
+        credentials.name, credentials.password, credentials.device, credentials.code
+    )
     return {
         "token": signed_in.token,
         "device": signed_in.device,

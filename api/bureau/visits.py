@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints
 
 from api.bureau.bodies import Body, Day, IdempotencyKey, Line, Number, Remark, StrictRoute, upload
 from api.bureau.services import CurrentActor, CurrentOffice
+from matcher.bureau.bulk import summarise
 from matcher.visits.form import VisitForm
 from matcher.visits.service import Visits
 from matcher.visits.showing import MAX_PAGE, VisitFilter
@@ -152,21 +153,23 @@ def plan_revisits(wanted: Revisits, _: IdempotencyKey, actor: CurrentActor, offi
 
 
 @router.post("/visits/assign")
-def assign(wanted: Assignment, _: IdempotencyKey, actor: CurrentActor, office: CurrentOffice) -> dict[str, Any]:
+def assign(wanted: Assignment, key: IdempotencyKey, actor: CurrentActor, office: CurrentOffice) -> dict[str, Any]:
     """Give visits to one account, with an outcome for each."""
-    outcomes = Visits(office).assign_many(actor, wanted.visits, wanted.manager, grid_officer=wanted.grid_officer)
-    return {"outcomes": [asdict(outcome) for outcome in outcomes]}
+    outcomes = Visits(office).assign_many(
+        actor, wanted.visits, wanted.manager, grid_officer=wanted.grid_officer, key=key
+    )
+    return summarise(outcomes)
 
 
 @router.post("/visits/assign-area")
 def assign_area(
-    wanted: AreaAssignment, _: IdempotencyKey, actor: CurrentActor, office: CurrentOffice
+    wanted: AreaAssignment, key: IdempotencyKey, actor: CurrentActor, office: CurrentOffice
 ) -> dict[str, Any]:
     """The same for every planned visit of an area, or of one grid of it."""
     outcomes = Visits(office).assign_area(
-        actor, wanted.area, wanted.manager, grid=wanted.grid, grid_officer=wanted.grid_officer
+        actor, wanted.area, wanted.manager, grid=wanted.grid, grid_officer=wanted.grid_officer, key=key
     )
-    return {"outcomes": [asdict(outcome) for outcome in outcomes]}
+    return summarise(outcomes)
 
 
 @router.get("/visits/{visit}")

@@ -8,26 +8,27 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.bodies import BodyReader, replay
 from api.bureau.gate import Caller
-from api.console.headers import protect
 from api.console.sections import BY_PATH
 from api.console.sessions import SESSION, require_form_token, require_same_origin
 from api.limits import Limits
 from api.problems import NotFound, UnsupportedMediaType
-from matcher.accounts.model import SessionInvalid
+from matcher.accounts.model import SecondFactorMissing, SessionInvalid
 from matcher.accounts.sessions import Sessions
 from matcher.bureau.actors import Actor, NotAllowed
 
 OPEN = frozenset({"sign-in", "password", "language", "static", "favicon.ico"})
 """Without a session."""
-OWN = frozenset({"", "me", "sign-out"})
+OWN = frozenset({"", "me", "sign-out", "second-factor"})
 """For everybody who has one."""
+UNFINISHED = frozenset({"second-factor", "sign-out"})
+"""For a session, too, that lacks the second factor."""
+MAX_OPEN_BYTES = 16 << 10
 MAX_FORM_BYTES = 1 << 20
 MAX_UPLOAD_BYTES = 16 << 20
 _UPLOAD = "multipart/form-data"
@@ -45,21 +46,25 @@ class ConsoleGate:
             await self._app(scope, receive, send)
             return
         connection, first = HTTPConnection(scope), scope["path"].split("/")[1]
-        protected = _protecting(send, may_keep=first == "static")
         try:
             if first not in OPEN:
                 await self._sign_in(connection, first)
+        except SecondFactorMissing:
+            await RedirectResponse("/second-factor", status_code=303)(scope, receive, send)
+            return
         except SessionInvalid:
-            await _to_sign_in(connection)(scope, receive, protected)
+            if scope["method"] not in ("GET", "HEAD"):
+                raise  # what was typed is still on the page behind
+            await _to_sign_in(connection)(scope, receive, send)
             return
         if scope["method"] not in ("GET", "HEAD"):
             receive = await self._read_form(connection, receive)
-        await self._app(scope, receive, protected)
+        await self._app(scope, receive, send)
 
     async def _sign_in(self, connection: HTTPConnection, first: str) -> None:
-        """Raises SessionInvalid, NotAllowed, NotFound."""
+        """Raises SessionInvalid, SecondFactorMissing, NotAllowed, NotFound."""
         session = connection.cookies.get(SESSION, "")
-        actor: Actor = await run_in_threadpool(self._sessions.get_actor, session)
+        actor: Actor = await run_in_threadpool(self._sessions.get_actor, session, whole=first not in UNFINISHED)
         connection.state.actor, connection.state.session = actor, session
         connection.state.party = Caller(actor.name)
         if first in OWN:
@@ -76,8 +81,9 @@ class ConsoleGate:
         kind = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind not in (_FORM, _UPLOAD) or "content-encoding" in connection.headers:
             raise UnsupportedMediaType("a form is expected here")
-        body, _ = await self._bodies.read(receive, MAX_UPLOAD_BYTES if kind == _UPLOAD else MAX_FORM_BYTES)
         session = getattr(connection.state, "session", None)
+        most_bytes = MAX_UPLOAD_BYTES if kind == _UPLOAD else MAX_FORM_BYTES
+        body, _ = await self._bodies.read(receive, MAX_OPEN_BYTES if session is None else most_bytes)
         if session is not None:
             form = await Request(connection.scope, replay(body, receive)).form(max_files=20, max_fields=2_000)
             token = form.get("token", "")
@@ -89,12 +95,3 @@ def _to_sign_in(connection: HTTPConnection) -> RedirectResponse:
     wanted = connection.url.path + (f"?{connection.url.query}" if connection.url.query else "")
     keep = connection.scope["method"] == "GET" and wanted != "/"
     return RedirectResponse(f"/sign-in?next={quote(wanted)}" if keep else "/sign-in", status_code=303)
-
-
-def _protecting(send: Send, *, may_keep: bool) -> Send:
-    async def sent(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            protect(MutableHeaders(scope=message), may_keep=may_keep and message["status"] == 200)
-        await send(message)
-
-    return sent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -30,7 +31,24 @@ _ALWAYS = {
 }
 
 
-def protect(headers: MutableHeaders, *, may_keep: bool) -> None:
+class ProtectedAnswers:
+    """Outermost: pages, redirects, files and errors alike."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_file = scope["type"] == "http" and scope["path"].startswith("/static/")
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _protect(MutableHeaders(scope=message), may_keep=is_file and message["status"] == 200)
+            await send(message)
+
+        await self._app(scope, receive, sent)
+
+
+def _protect(headers: MutableHeaders, *, may_keep: bool) -> None:
     """``may_keep``: a static file, the same for everybody; all else is never stored."""
     for name, value in _ALWAYS.items():
         headers[name] = value

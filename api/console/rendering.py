@@ -17,7 +17,7 @@ from api.console.language import Language, language_of, translations
 from api.console.sections import sections_of
 from api.console.sessions import form_token
 from keys.clock import BEIJING, parse_time
-from matcher.bureau.actors import ROLE_WORDS
+from matcher.bureau.actors import ROLE_WORDS, Role
 from matcher.reasons import describe
 from matcher.states import MACHINES
 from matcher.subsidy.lines import yuan
@@ -50,7 +50,7 @@ def render(
             title=title,
             crumbs=crumbs,
             actor=actor,
-            sections=sections_of(actor) if actor else [],
+            sections=sections_of(request) if actor else [],
             path=request.url.path,
             query=request.url.query,
             token=form_token(session) if session else "",
@@ -72,14 +72,17 @@ def environment(language: Language) -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
-    made.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
+    spoken = translations(language)
+    made.install_gettext_translations(spoken, newstyle=True)  # type: ignore[attr-defined]
     made.filters |= {
         "yuan": lambda fen: "" if fen is None else yuan(fen),
         "wan": wan,
-        "day": day_in_words,
+        "day": day_in_words if language == "zh" else _day_in_english,
+        "say": spoken.gettext,
+        "role": lambda role: spoken.gettext(ROLE_WORDS[Role(role)]),
         "moment": moment,
-        "reasons": lambda codes: describe([code for code in codes.split(",") if code]),
-        "state": state_words,
+        "reasons": lambda codes: describe([code for code in codes.split(",") if code], english=language == "en"),
+        "state": lambda state, machine: spoken.gettext(state_words(state, machine)),
         "plain": plain,
     }
     made.globals["role_words"] = {role.value: words for role, words in ROLE_WORDS.items()}
@@ -100,6 +103,14 @@ def day_in_words(value: str | date | None) -> str:
         return ""
     day = value if isinstance(value, date) else date.fromisoformat(value)
     return f"{day.year}年{day.month}月{day.day}日"
+
+
+def _day_in_english(value: str | date | None) -> str:
+    """5 March 2026."""
+    if not value:
+        return ""
+    day = value if isinstance(value, date) else date.fromisoformat(value)
+    return f"{day.day} {day:%B} {day.year}"
 
 
 def moment(value: str | None) -> str:

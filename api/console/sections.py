@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from starlette.requests import HTTPConnection
+
 from matcher.bureau.actors import Actor, Permission
 
 _P = Permission
@@ -39,5 +41,6 @@ SECTIONS = (
 BY_PATH = {section.path: section for section in SECTIONS}
 
 
-def sections_of(actor: Actor) -> list[Section]:
-    return [section for section in SECTIONS if section.is_open_to(actor)]
+def sections_of(connection: HTTPConnection) -> list[Section]:
+    """What the bar shows to whoever is signed in: the sections that have a page and are open to the account."""
+    return [section for section in connection.app.state.sections if section.is_open_to(connection.state.actor)]

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.bureau.services import CurrentServices
-from api.console.language import language_of, translations
+from api.console.language import mark, say
 from api.console.rendering import render
 from api.console.sessions import DEVICE, LANGUAGE, clear_session, set_cookies
 from matcher.accounts.model import PasswordNotChosen, SignInFailed
@@ -32,12 +32,14 @@ async def sign_in(
 ) -> Response:
     """A new session each time; whatever session the browser held before is ended."""
     try:
-        signed_in = await services.authenticating.begin_session(name.strip(), password, request.cookies.get(DEVICE))
+        signed_in = await services.authenticating.begin_session(
+            name.strip(), password, request.cookies.get(DEVICE), code
+        )
     except SignInFailed:
-        return _ask(request, next, name, "password", "账号、口令或动态口令不对，或稍后才能再试", status=403)
+        return _ask(request, next, name, "password", mark("账号、口令或动态口令不对，或稍后才能再试"), status=403)
     except PasswordNotChosen:
         return RedirectResponse("/password", status_code=303)
-    response = RedirectResponse(_own(next), status_code=303)
+    response = RedirectResponse(_own(next) if signed_in.is_whole else "/second-factor", status_code=303)
     set_cookies(response, signed_in.token, signed_in.device)
     return response
 
@@ -61,13 +63,13 @@ async def set_password(
 ) -> Response:
     """Choose one's own; ends all sessions of the account."""
     if wanted != again:
-        return _ask_password(request, name, "again", "两次输入的新口令不一致", status=422)
+        return _ask_password(request, name, "again", mark("两次输入的新口令不一致"), status=422)
     try:
         await services.authenticating.set_password(name.strip(), present, wanted, request.cookies.get(DEVICE))
     except PasswordWeak:
-        return _ask_password(request, name, "wanted", "新口令太弱：至少十二个字符，且不含账号", status=422)
+        return _ask_password(request, name, "wanted", mark("新口令太弱：至少十二个字符，且不含账号"), status=422)
     except SignInFailed:
-        return _ask_password(request, name, "present", "账号或现口令不对，或稍后才能再试", status=403)
+        return _ask_password(request, name, "present", mark("账号或现口令不对，或稍后才能再试"), status=403)
     return RedirectResponse("/sign-in", status_code=303)
 
 
@@ -86,8 +88,8 @@ def _ask(
     request: Request, wanted: str, name: str = "", field: str = "", problem: str = "", *, status: int = 200
 ) -> HTMLResponse:
     return render(
-        request, "sign-in.html", title=_say(request, "登录"), status=status, next=_own(wanted), name=name,
-        problems=[(field, _say(request, problem))] if problem else [],
+        request, "sign-in.html", title=say(request, "登录"), status=status, next=_own(wanted), name=name,
+        problems=[(field, say(request, problem))] if problem else [],
     )  # fmt: skip
 
 
@@ -95,10 +97,6 @@ def _ask_password(
     request: Request, name: str = "", field: str = "", problem: str = "", *, status: int = 200
 ) -> HTMLResponse:
     return render(
-        request, "password.html", title=_say(request, "设置自己的口令"), status=status, name=name,
-        problems={field: _say(request, problem)} if problem else {},
+        request, "password.html", title=say(request, "设置自己的口令"), status=status, name=name,
+        problems={field: say(request, problem)} if problem else {},
     )  # fmt: skip
-
-
-def _say(request: Request, words: str) -> str:
-    return translations(language_of(request)).gettext(words)

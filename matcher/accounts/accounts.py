@@ -14,6 +14,7 @@ from sqlite_utils import Database
 
 from keys.clock import format_time
 from matcher.accounts.model import (
+    ALONE_ADMIN,
     Account,
     AccountConflict,
     AccountInvalid,
@@ -23,6 +24,7 @@ from matcher.accounts.model import (
     NewAccount,
 )
 from matcher.accounts.passwords import PasswordCost, one_time_password
+from matcher.accounts.second_factor import is_bound_within
 from matcher.accounts.sign_in import end_sessions_within
 from matcher.bureau.actors import Actor, Permission, Role
 from matcher.bureau.office import Office
@@ -30,7 +32,6 @@ from matcher.rows import fetch_first, fetch_records
 
 ONE_TIME_DAYS = 7
 FOUNDERS = 2
-_ADMIN = json.dumps([Role.ADMIN.value])
 
 
 class Accounts:
@@ -98,7 +99,7 @@ class Accounts:
         with self._office.writing() as database:
             account = get_within(database, name)
             subject = f"account/{account['account_id']}"
-            alone = _is_holder(actor) and account["roles"] == _ADMIN
+            alone = _is_holder(actor) and account["roles"] == ALONE_ADMIN
             if not alone:
                 actor.require(Permission.MANAGE_ACCOUNTS)
             if account["state"] != "active":
@@ -121,6 +122,34 @@ class Accounts:
             self._office.record_within(actor, "account.reset", subject)
         return password
 
+    def reset_device(self, actor: Actor, name: str) -> bool:
+        """For a lost device: the first administrator asks (False), another agrees (True); the next sign-in binds anew.
+
+        Whoever holds the home may do it alone for an administrator. Ends the account's sessions.
+        Raises NotAllowed, AccountUnknown, AccountState, SamePerson.
+        """
+        with self._office.writing() as database:
+            account = get_within(database, name)
+            account_id, subject = account["account_id"], f"account/{account['account_id']}"
+            alone = _is_holder(actor) and account["roles"] == ALONE_ADMIN
+            if not alone:
+                actor.require(Permission.MANAGE_ACCOUNTS)
+            if not is_bound_within(database, account_id):
+                raise AccountState("no device is bound", name=name, state="no_device")
+            (asked_by,) = database.execute(
+                "SELECT reset_by FROM second_factor WHERE account_id = ?", [account_id]
+            ).fetchone()
+            if not alone and asked_by is None:
+                database.execute("UPDATE second_factor SET reset_by = ? WHERE account_id = ?", [actor.name, account_id])
+                self._office.record_within(actor, "account.ask_reset_device", subject)
+                return False
+            if not alone:
+                actor.require_other(asked_by)
+            database.execute("DELETE FROM second_factor WHERE account_id = ?", [account_id])
+            end_sessions_within(database, account_id, self._office.now())
+            self._office.record_within(actor, "account.reset_device", subject)
+        return True
+
     def close(self, actor: Actor, name: str) -> None:
         """End an account, or a proposal, for good; its sessions end at once. Closing again changes nothing.
 
@@ -136,7 +165,8 @@ class Accounts:
                 " updated_at = ? WHERE account_id = ?",
                 [self._office.now(), account["account_id"]],
             )
-            database.execute("DELETE FROM sign_in_origin WHERE account_id = ?", [account["account_id"]])
+            for table in ("sign_in_origin", "second_factor"):
+                database.execute(f"DELETE FROM {table} WHERE account_id = ?", [account["account_id"]])  # noqa: S608
             end_sessions_within(database, account["account_id"], self._office.now())
             self._office.record_within(actor, "account.close", f"account/{account['account_id']}")
 
@@ -147,8 +177,10 @@ class Accounts:
             self._office.database,
             "SELECT account.name, display_name, roles, townships, bank.name AS bank, state,"
             " CASE WHEN password = '' THEN 'none' WHEN password_expires_at IS NULL THEN 'own' ELSE 'one-time' END"
-            " AS password, created_by, approved_by, reset_by, created_at, updated_at"
-            " FROM account LEFT JOIN bank ON bank.fingerprint = account.bank ORDER BY account.name",
+            " AS password, bound_at IS NOT NULL AS device, created_by, approved_by, account.reset_by,"
+            " second_factor.reset_by AS device_reset_by, created_at, updated_at FROM account"
+            " LEFT JOIN bank ON bank.fingerprint = account.bank LEFT JOIN second_factor USING (account_id)"
+            " ORDER BY account.name",
         )
         return [
             Account(
@@ -156,6 +188,7 @@ class Accounts:
                     **row,
                     "roles": tuple(Role(role) for role in json.loads(row["roles"])),
                     "townships": tuple(json.loads(row["townships"])),
+                    "device": bool(row["device"]),
                 }
             )
             for row in rows
@@ -167,6 +200,11 @@ class Accounts:
         if known is None:
             raise AccountInvalid("no bank of this name is trusted here", reason="bank_unknown")
         return str(known[0])
+
+    def list_banks(self) -> list[str]:
+        """The names of the trusted banks."""
+        rows = fetch_records(self._office.database, "SELECT DISTINCT name FROM bank ORDER BY name")
+        return [str(row["name"]) for row in rows]
 
     def _insert(self, database: Database, actor: Actor, new: NewAccount, state: str, hashed: str) -> int:
         if database.execute("SELECT 1 FROM account WHERE name = ?", [new.name]).fetchone() is not None:
@@ -213,7 +251,7 @@ def _is_holder(actor: Actor) -> bool:
 def count_administrators(database: Database) -> int:
     """Active ones."""
     (count,) = database.execute(
-        "SELECT COUNT(*) FROM account WHERE state = 'active' AND roles = ?", [_ADMIN]
+        "SELECT COUNT(*) FROM account WHERE state = 'active' AND roles = ?", [ALONE_ADMIN]
     ).fetchone()
     return int(count)
 

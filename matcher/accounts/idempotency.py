@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from matcher.bureau.actors import Actor
+from matcher.bureau.bulk import Outcome, run_each_within
 from matcher.bureau.office import Office
 from psi.errors import InputError
 
@@ -31,6 +32,31 @@ class Idempotency:
 
     def __init__(self, office: Office) -> None:
         self._office = office
+
+    def run(
+        self, actor: Actor, key: str | None, request: Mapping[str, Any], do: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """:meth:`run_within` in a transaction of its own."""
+        with self._office.writing():
+            return self.run_within(actor, key, request, do)
+
+    def run_each(
+        self,
+        actor: Actor,
+        key: str | None,
+        request: Mapping[str, Any],
+        ids: Iterable[int],
+        do: Callable[[int], int | None],
+    ) -> list[Outcome]:
+        """``do`` for each id, in one transaction; one that is refused leaves nothing behind and stops no other.
+
+        Where a person names the ids, ``request`` holds them too.
+        """
+
+        def do_each() -> dict[str, Any]:
+            return {"outcomes": [vars(one) for one in run_each_within(self._office.database, ids, do)]}
+
+        return [Outcome(**one) for one in self.run(actor, key, request, do_each)["outcomes"]]
 
     def run_within(
         self, actor: Actor, key: str | None, request: Mapping[str, Any], do: Callable[[], dict[str, Any]]

@@ -17,6 +17,8 @@ _DISPLAY_NAME_CHARACTERS = 40
 
 ALONE = frozenset({Role.ADMIN, Role.AUDITOR})
 """Roles that an account has alone: whoever manages accounts or audits decides nothing else."""
+ALONE_ADMIN = json.dumps([Role.ADMIN.value])
+"""An administrator's roles, as they are stored."""
 OF_A_BANK = frozenset({Role.BANK_MANAGER, Role.BANK_ADMIN})
 
 
@@ -62,6 +64,12 @@ class PasswordNotChosen(VerificationError):
     code = "password_not_chosen"
 
 
+class SecondFactorMissing(VerificationError):
+    """The session began with the password alone: all it is good for is binding a device."""
+
+    code = "second_factor_missing"
+
+
 class SessionInvalid(VerificationError):
     """No session has this token, or it has ended."""
 
@@ -102,7 +110,11 @@ class NewAccount:
 
 @dataclass(frozen=True)
 class Account:
-    """An account as a list shows it. ``password``: "none", "one-time" or "own"; ``bank`` is the bank's name."""
+    """An account as a list shows it. ``password``: "none", "one-time" or "own"; ``bank`` is the bank's name.
+
+    ``device``: one is bound as second factor; ``reset_by`` and ``device_reset_by``: who asked for a new one-time
+    password, or for the end of the device, and waits for another administrator.
+    """
 
     name: str
     display_name: str
@@ -111,9 +123,11 @@ class Account:
     bank: str | None
     state: str
     password: str
+    device: bool
     created_by: str
     approved_by: str | None
     reset_by: str | None
+    device_reset_by: str | None
     created_at: str
     updated_at: str
 

@@ -19,6 +19,7 @@ from keys.clock import format_time
 from keys.database import reading
 from matcher.accounts.model import PasswordNotChosen, SignInFailed, actor_of
 from matcher.accounts.passwords import PasswordCost, check_new, is_right
+from matcher.accounts.second_factor import CodeWrong, SecondFactor
 from matcher.bureau.actors import Actor
 from matcher.bureau.office import Office
 
@@ -36,10 +37,15 @@ class SignIn:
     def __init__(self, office: Office, cost: PasswordCost | None = None) -> None:
         self._office = office
         self._cost = cost or PasswordCost()
+        self._second_factor = SecondFactor(office)
 
-    def authenticate(self, name: str, password: str, device: str | None = None) -> Actor:
-        """Who this is; remembers ``device`` as one of theirs. Raises SignInFailed, PasswordNotChosen."""
-        account = self._verify(name, password, device)
+    def authenticate(self, name: str, password: str, device: str | None = None, code: str | None = None) -> Actor:
+        """Who this is; remembers ``device`` as one of theirs. Raises SignInFailed, PasswordNotChosen.
+
+        ``code``: the second factor's, "" where none was given; None asks for none (the command line, which whoever
+        holds the home uses).
+        """
+        account = self._verify(name, password, device, code)
         if account["password_expires_at"] is not None:
             raise PasswordNotChosen("a one-time password is only good for choosing one's own")
         if device is not None:
@@ -71,14 +77,14 @@ class SignIn:
             account = _find(database, name)
             return account is not None and self._origin(database, account["account_id"], device) != _ANYWHERE
 
-    def _verify(self, name: str, password: str, device: str | None) -> Mapping[str, Any]:
+    def _verify(self, name: str, password: str, device: str | None, code: str | None = None) -> Mapping[str, Any]:
         """The account. An attempt counts as failed until it has succeeded, so that guesses in parallel count too."""
         account = self._take_attempt(name, device)
         hashed = self._nobodys if account is None else account["password"]
         right = is_right(password, hashed)  # takes as long for an account that is not there
         if account is None:
             raise SignInFailed("no sign-in")
-        if not right:
+        if not right or not self._is_right_code(account["account_id"], code):
             with self._office.writing():
                 subject = f"account/{account['account_id']}"
                 self._office.record_within(actor_of(account), "account.sign_in_failed", subject)
@@ -110,6 +116,14 @@ class SignIn:
                 [account["account_id"], origin, failed + 1, until, format_time(now)],
             )
         return account
+
+    def _is_right_code(self, account_id: int, code: str | None) -> bool:
+        try:
+            if code is not None:
+                self._second_factor.accept(account_id, code)
+        except CodeWrong:
+            return False
+        return True
 
     def _forget_failures(self, account_id: int, device: str | None) -> None:
         """Only where this sign-in came from."""

@@ -58,7 +58,7 @@ _NOTED = (
     ON CONFLICT DO NOTHING
     """,
 )
-# Another case of the same people, of an earlier year's list.
+# Another case of the same people, or of the same 家庭编号, of an earlier year's list.
 _LINKS = """
     INSERT INTO household_link (household_id, earlier_id, shared, found_at)
     SELECT home.household_id, earlier.household_id, COUNT(*), ?2
@@ -68,6 +68,15 @@ _LINKS = """
     WHERE home.household_id IN (SELECT household_id FROM handover_household WHERE handover_id = ?1)
     GROUP BY home.household_id, earlier.household_id
     ON CONFLICT DO UPDATE SET shared = excluded.shared
+"""
+_SAME_NUMBER = """
+    INSERT INTO household_link (household_id, earlier_id, shared, found_at)
+    SELECT home.household_id, earlier.household_id, 0, ?2
+    FROM household home JOIN household earlier
+    ON earlier.dataset = home.dataset AND earlier.household_no = home.household_no
+    AND earlier.list_year < home.list_year
+    WHERE home.household_id IN (SELECT household_id FROM handover_household WHERE handover_id = ?1)
+    ON CONFLICT DO NOTHING
 """
 
 
@@ -84,8 +93,8 @@ def note_conflicts(database: Database, handover_id: int, now: str) -> int:
 
 
 def note_links(database: Database, handover_id: int, now: str) -> int:
-    """Links of the touched households with earlier cases of the same people; returns how many."""
-    return int(database.execute(_LINKS, [handover_id, now]).rowcount)
+    """Links of the touched households with earlier cases of theirs; returns how many."""
+    return sum(int(database.execute(sql, [handover_id, now]).rowcount) for sql in (_LINKS, _SAME_NUMBER))
 
 
 def note_two_names(

@@ -21,6 +21,7 @@ from matcher.bureau.imports import Import, import_handover, list_year
 from matcher.bureau.office import Office
 from matcher.canaries import CanaryList
 from matcher.handover import Handover
+from matcher.masking import mask_name
 from matcher.rows import fetch_all, fetch_first, fetch_records
 from psi.errors import InputError
 from psi.identifiers import mask
@@ -252,8 +253,3 @@ class BureauStore:
 
     def _now(self) -> str:
         return self.office.now()
-
-
-def mask_name(name: str) -> str:
-    """The family name's first character only, whatever the length: 演**."""
-    return f"{name[:1]}**"

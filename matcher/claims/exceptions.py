@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.office import Office
 from matcher.claims.errors import ClaimUnknown, ExceptionSettled
 from matcher.claims.steps import open_claim, require_touchable
+from matcher.households.families import read_families
 from matcher.personal.fields import require_plain
 
 KINDS = {
@@ -20,12 +21,14 @@ KINDS = {
     "correction": "对以前已申报利息的更正",
     "off_list": "家庭已移出或暂停，仍有贴息",
     "conflict": "家庭有未处理的冲突",
-    "borrower_twice": "借款人同时属于另一户，另一户也有贷款",
+    "borrower_twice": "借款人同时属于另一家庭，另一家庭也有贷款",
     "difference": "与银行自己的数字不一致",
     "finding": "审计抽查发现的问题",
 }
 
-# ?1 is the claim: (line or null, loan or null, detail as JSON).
+_Found = tuple[int | None, int | None, str]  # line, loan, detail as JSON
+
+# ?1 is the claim; rows are as _Found.
 _FOUND = {
     "late": """
         SELECT line_id, loan_id, json_object('settled_on', settled_on) FROM interest_line
@@ -70,12 +73,24 @@ def find_within(database: Database, claim_id: int) -> int:
     found = 0
     for kind, sql in _FOUND.items():
         rows = database.execute(sql, [claim_id]).fetchall()
+        if kind == "borrower_twice":
+            rows = _of_two_families(database, rows)
         found += add_within(database, claim_id, kind, rows)
     return found
 
 
-def add_within(database: Database, claim_id: int, kind: str, rows: Iterable[tuple[int | None, int | None, str]]) -> int:
-    """``rows``: line, loan, detail as JSON."""
+def _of_two_families(database: Database, rows: Sequence[_Found]) -> list[_Found]:
+    """Without those whose other household is the same family in another year: they share a cap."""
+    families = read_families(database)
+
+    def is_one(about: dict[str, int]) -> bool:
+        return families.get(about["household"], 0) == families.get(about["other"], -1)
+
+    return [row for row in rows if not is_one(json.loads(row[2]))]
+
+
+def add_within(database: Database, claim_id: int, kind: str, rows: Iterable[_Found]) -> int:
+    """Note them; returns how many."""
     values = [(claim_id, line_id, loan_id, kind, detail) for line_id, loan_id, detail in rows]
     database.conn.executemany(
         "INSERT INTO claim_exception (claim_id, line_id, loan_id, kind, detail) VALUES (?, ?, ?, ?, ?)", values

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlite_utils import Database
 
 from matcher.claims.computing import LoanRecord
+from matcher.households.families import read_families as families_by_case
 from matcher.loans.accounts import LoanAccount, read_accounts
 from matcher.policy.model import Policy
 from matcher.policy.reading import parse_policy
@@ -23,27 +24,22 @@ class Owner(NamedTuple):
 
 
 class Family(NamedTuple):
-    """All loans of one family, which share a cap: a household that is listed anew keeps its 家庭编号."""
+    """All loans of one family, in all its cases: they share a cap."""
 
-    household_id: int  # the first of them
+    household_id: int  # the case that stands for it
     loans: list[LoanRecord]
     owners: dict[int, Owner]  # by loan
 
 
 def read_families(database: Database) -> list[Family]:
-    """Households with their signed contracts, in the order of their ids."""
+    """Families with their signed contracts."""
     rows = database.execute("SELECT sha256, content FROM policy WHERE sha256 IN (SELECT policy FROM loan)").fetchall()
     policies = {sha256: parse_policy(bytes(content)).policy for sha256, content in rows}
-    numbers = {
-        household_id: (dataset, number)
-        for household_id, dataset, number in database.execute(
-            "SELECT household_id, dataset, household_no FROM household"
-            " WHERE household_id IN (SELECT household_id FROM loan)"
-        ).fetchall()
-    }
-    families: dict[tuple[str, str], Family] = {}
+    cases = families_by_case(database)
+    families: dict[int, Family] = {}
     for account in read_accounts(database):
-        family = families.setdefault(numbers[account.household_id], Family(account.household_id, [], {}))
+        first = cases.get(account.household_id, account.household_id)
+        family = families.setdefault(first, Family(first, [], {}))
         loan = _record(account, policies)
         family.loans.append(loan)
         family.owners[loan.loan_id] = Owner(account.bank, loan.policy.county)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -93,7 +93,7 @@ class Claims:
             return {"claim": self._open(actor, bank, county, year)}
 
         request = {"do": "claim.open", "bank": bank, "county": county, "year": year}
-        return int(self._run(actor, key, request, do)["claim"])
+        return int(self._idempotency.run(actor, key, request, do)["claim"])
 
     def _open(self, actor: Actor, bank: str, county: str, year: int) -> int:
         database, now = self._office.database, self._office.now()
@@ -148,7 +148,7 @@ class Claims:
             exceptions.find_within(database, claim_id)
             return {}
 
-        self._run(actor, key, {"do": "claim.freeze", "claim": claim_id}, do)
+        self._idempotency.run(actor, key, {"do": "claim.freeze", "claim": claim_id}, do)
         return self.get(actor, claim_id).summary
 
     def _check_order(self, claim: ClaimRow) -> None:
@@ -194,7 +194,7 @@ class Claims:
             exceptions.settle_within(self._office, actor, exception_id, settlement)
             return {}
 
-        self._run(actor, key, {"do": "claim.settle", "exception": exception_id, "why": settlement}, do)
+        self._idempotency.run(actor, key, {"do": "claim.settle", "exception": exception_id, "why": settlement}, do)
 
     def sample(self, actor: Actor, claim_id: int, size: int, *, key: str | None = None) -> list[int]:
         """Draw the auditor's sample once, by a recorded seed; returns the lines' numbers. Again it returns the same.
@@ -205,7 +205,9 @@ class Claims:
         def do() -> dict[str, Any]:
             return {"lines": sampling.draw_within(self._office, actor, claim_id, size)}
 
-        return list(self._run(actor, key, {"do": "claim.sample", "claim": claim_id, "size": size}, do)["lines"])
+        return list(
+            self._idempotency.run(actor, key, {"do": "claim.sample", "claim": claim_id, "size": size}, do)["lines"]
+        )
 
     def find(self, actor: Actor, claim_id: int, line_id: int, finding: str, *, key: str | None = None) -> None:
         """Note what the auditor found of a sampled line: ``ok``, or what is wrong, which has to be settled.
@@ -218,7 +220,7 @@ class Claims:
             return {}
 
         request = {"do": "claim.find", "claim": claim_id, "line": line_id, "finding": finding}
-        self._run(actor, key, request, do)
+        self._idempotency.run(actor, key, request, do)
 
     def move(
         self, actor: Actor, claim_id: int, step: Step, *, remark: str = "", key: str | None = None
@@ -236,7 +238,7 @@ class Claims:
             move_within(self._office, actor, claim, MOVES[step].to_state, said)
             return {}
 
-        self._run(actor, key, {"do": f"claim.{step}", "claim": claim_id, "remark": remark}, do)
+        self._idempotency.run(actor, key, {"do": f"claim.{step}", "claim": claim_id, "remark": remark}, do)
         return self._summary(claim_id)
 
     # Looking
@@ -305,12 +307,6 @@ class Claims:
         claim = read_claim(database, claim_id)
         _require_bank(actor, claim.bank)
         return claim
-
-    def _run(
-        self, actor: Actor, key: str | None, request: dict[str, Any], do: Callable[[], dict[str, Any]]
-    ) -> dict[str, Any]:
-        with self._office.writing():
-            return self._idempotency.run_within(actor, key, request, do)
 
 
 def _require_sight(actor: Actor) -> None:

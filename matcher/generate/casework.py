@@ -12,9 +12,9 @@ from datetime import date, timedelta
 from random import Random
 
 from matcher.bureau.actors import Actor
-from matcher.bureau.department_checks import DepartmentChecks
 from matcher.bureau.members import open_member
 from matcher.bureau.office import Office
+from matcher.checks.service import DepartmentChecks
 from matcher.generate.pictures import draw_photo, draw_signature
 from matcher.generate.visit_forms import Family, make_form
 from matcher.households.policies import Policies

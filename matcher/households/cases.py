@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from matcher.accounts.idempotency import Idempotency
 from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.office import Office
 from matcher.households.errors import HouseholdUnknown
@@ -58,16 +55,3 @@ def read_case_within(office: Office, actor: Actor, household_id: int, permission
     if row is None:
         raise HouseholdUnknown("no such household in this account's care", household=household_id)
     return Case(*row)
-
-
-def run_once(
-    office: Office,
-    actor: Actor,
-    key: str | None,
-    operation: str,
-    request: Mapping[str, Any],
-    do: Callable[[], dict[str, Any]],
-) -> dict[str, Any]:
-    """One change in one transaction; the same ``key`` and request again returns the recorded outcome."""
-    with office.writing():
-        return Idempotency(office).run_within(actor, key, {"operation": operation, **request}, do)

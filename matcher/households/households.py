@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from datetime import date
-from typing import Any
 
+from matcher.accounts.idempotency import Idempotency
 from matcher.bureau.actors import Actor, Permission
-from matcher.bureau.bulk import Outcome, run_each_within
+from matcher.bureau.bulk import Outcome
 from matcher.bureau.office import Office
 from matcher.households import refining, showing, simulating, supplementing
 from matcher.households.assessing import Assessed, assess_each, shown
-from matcher.households.cases import read_case_within, run_once
+from matcher.households.cases import read_case_within
 from matcher.households.facts import KnownFacts, gather_facts
 from matcher.households.moves import move_within
 from matcher.households.policies import Policies
@@ -31,6 +31,7 @@ class Households:
     def __init__(self, office: Office) -> None:
         self._office = office
         self.policies = Policies(office)
+        self._idempotency = Idempotency(office)
 
     # Looking
 
@@ -46,6 +47,10 @@ class Households:
     def count(self, actor: Actor, wanted: HouseholdFilter | None = None) -> dict[str, int]:
         """How many of them stand where, by state. Raises NotAllowed."""
         return showing.count_states(self._office, actor, wanted or HouseholdFilter())
+
+    def list_townships(self, actor: Actor) -> Sequence[str]:
+        """The townships that households in the account's care are in, nine digits each. Raises NotAllowed."""
+        return showing.list_townships(self._office, actor)
 
     def show(self, actor: Actor, household_id: int) -> HouseholdDetails:
         """One household with its members, masked, its conflicts, links and moves.
@@ -70,10 +75,6 @@ class Households:
 
     # The policy, and what it says of a household
 
-    def policy_for(self, county: str, on: date) -> LoadedPolicy:
-        """The adopted policy in force on a day. Raises PolicyUnknown."""
-        return self.policies.policy_for(county, on)
-
     def gather_facts(self, household_ids: Sequence[int], on: date) -> Iterator[KnownFacts]:
         """What is known of households, each fact with its source and day; in the order given, unknown ones left out.
 
@@ -93,7 +94,7 @@ class Households:
         """
         on = on or self._office.today()
         case = read_case_within(self._office, actor, household_id, Permission.SEE_HOUSEHOLDS)
-        (assessed,) = self.assess_each(self.policy_for(case.county, on), [household_id], on)
+        (assessed,) = self.assess_each(self.policies.policy_for(case.county, on), [household_id], on)
         return shown(actor, assessed)
 
     def simulate(
@@ -106,7 +107,8 @@ class Households:
         """
         actor.require(Permission.SEE_SENSITIVE, division=other.policy.county)
         on = on or self._office.today()
-        return simulating.simulate(self._office, self.policy_for(other.policy.county, on), other, on, cost_each)
+        present = self.policies.policy_for(other.policy.county, on)
+        return simulating.simulate(self._office, present, other, on, cost_each)
 
     # Changes that a person makes
 
@@ -132,13 +134,14 @@ class Households:
         if not (township or county).startswith(county):
             raise InputError("the township is not in the county", county=county, township=township)
         today = self._office.today()
-        policy = self.policy_for(county, today)
+        policy = self.policies.policy_for(county, today)
         proposals = list(refining.propose(self._office, policy, today, township))
         if dry_run or not (take_in or put_out):
             return refining.count(policy, proposals)
         taken = refining.chosen(proposals, take_in, put_out)
         request = {
-            "county": county, "township": township, "in": take_in, "out": sorted(put_out), "remark": remark,
+            "operation": "household.refine", "county": county, "township": township, "in": take_in,
+            "out": sorted(put_out), "remark": remark,
         }  # fmt: skip
 
         def do() -> dict[str, object]:
@@ -146,7 +149,7 @@ class Households:
                 "outcomes": [asdict(one) for one in refining.apply_within(self._office, actor, taken, policy, remark)]
             }
 
-        done = run_once(self._office, actor, key, "household.refine", request, do)
+        done = self._idempotency.run(actor, key, request, do)
         return refining.count(policy, proposals, [Outcome(**one) for one in done["outcomes"]])
 
     def refine_many(
@@ -168,8 +171,11 @@ class Households:
         def move(household_id: int) -> int:
             return refining.refine_within(self._office, actor, household_id, wanted, reasons, remark, "")
 
-        request = {"ids": list(household_ids), "wanted": wanted, "reasons": list(reasons), "remark": remark}
-        return self._run_many(actor, key, "household.refine_many", request, household_ids, move)
+        request = {
+            "operation": "household.refine_many", "ids": list(household_ids), "wanted": wanted,
+            "reasons": list(reasons), "remark": remark,
+        }  # fmt: skip
+        return self._idempotency.run_each(actor, key, request, household_ids, move)
 
     def supplement_many(
         self,
@@ -190,8 +196,11 @@ class Households:
         def move(household_id: int) -> int:
             return supplementing.supplement_within(self._office, actor, household_id, reasons, remark)
 
-        request = {"ids": list(household_ids), "reasons": list(reasons), "remark": remark}
-        return self._run_many(actor, key, "household.supplement", request, household_ids, move)
+        request = {
+            "operation": "household.supplement", "ids": list(household_ids), "reasons": list(reasons),
+            "remark": remark,
+        }  # fmt: skip
+        return self._idempotency.run_each(actor, key, request, household_ids, move)
 
     def put_on_visit_list(
         self, actor: Actor, area: str, household_ids: Sequence[int] | None = None, *, key: str | None = None
@@ -206,8 +215,11 @@ class Households:
         def move(household_id: int) -> int:
             return refining.put_on_visit_list_within(self._office, actor, household_id)
 
-        request = {"area": area, "ids": None if household_ids is None else list(household_ids)}
-        return self._run_many(actor, key, "household.visit_list", request, chosen, move)
+        request = {
+            "operation": "household.visit_list", "area": area,
+            "ids": None if household_ids is None else list(household_ids),
+        }  # fmt: skip
+        return self._idempotency.run_each(actor, key, request, chosen, move)
 
     def add_member(
         self,
@@ -232,8 +244,11 @@ class Households:
                 )
             }
 
-        request = {"household": household_id, "number": number, "name": name, "relation": relation, "remark": remark}
-        return int(run_once(self._office, actor, key, "household.add_member", request, do)["member"])
+        request = {
+            "operation": "household.add_member", "household": household_id, "number": number, "name": name,
+            "relation": relation, "remark": remark,
+        }  # fmt: skip
+        return int(self._idempotency.run(actor, key, request, do)["member"])
 
     def remove_member(self, actor: Actor, member_id: int, remark: str, *, key: str | None = None) -> None:
         """Somebody is no member any more. Raises MemberUnknown, NotAllowed, TextNotPlain."""
@@ -242,7 +257,8 @@ class Households:
             supplementing.remove_member_within(self._office, actor, member_id, remark)
             return {}
 
-        run_once(self._office, actor, key, "household.remove_member", {"member": member_id, "remark": remark}, do)
+        request = {"operation": "household.remove_member", "member": member_id, "remark": remark}
+        self._idempotency.run(actor, key, request, do)
 
     def settle(
         self,
@@ -265,8 +281,14 @@ class Households:
             supplementing.settle_within(self._office, actor, conflict_id, remark, name, leaves)
             return {}
 
-        request = {"conflict": conflict_id, "remark": remark, "name": name, "leaves": leaves}
-        run_once(self._office, actor, key, "household.settle", request, do)
+        request = {
+            "operation": "household.settle",
+            "conflict": conflict_id,
+            "remark": remark,
+            "name": name,
+            "leaves": leaves,
+        }
+        self._idempotency.run(actor, key, request, do)
 
     # For other parts, in their transactions
 
@@ -286,17 +308,3 @@ class Households:
         Raises HouseholdUnknown, MoveInvalid, InputError for a reason that is none.
         """
         return move_within(self._office, actor, household_id, wanted, reasons=reasons, remark=remark, purpose=purpose)
-
-    def _run_many(
-        self,
-        actor: Actor,
-        key: str | None,
-        operation: str,
-        request: Mapping[str, Any],
-        household_ids: Sequence[int],
-        move: Callable[[int], int],
-    ) -> Sequence[Outcome]:
-        def do() -> dict[str, Any]:
-            return {"outcomes": [asdict(one) for one in run_each_within(self._office.database, household_ids, move)]}
-
-        return [Outcome(**one) for one in run_once(self._office, actor, key, operation, request, do)["outcomes"]]

@@ -105,9 +105,9 @@ def apply_within(
     """Move the households as proposed; for each what became of it."""
     by_id = {one.household_id: one for one in proposals}
 
-    def move(household_id: int) -> None:
+    def move(household_id: int) -> int:
         one = by_id[household_id]
-        refine_within(office, actor, household_id, one.wanted, one.reasons, remark, f"policy {policy.sha256}")
+        return refine_within(office, actor, household_id, one.wanted, one.reasons, remark, f"policy {policy.sha256}")
 
     return run_each_within(office.database, by_id, move)
 

@@ -9,10 +9,10 @@ from typing import Any
 from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.members import open_member
 from matcher.bureau.office import Office
-from matcher.bureau.store import mask_name
 from matcher.households.cases import care_of
 from matcher.households.errors import HouseholdUnknown
 from matcher.households.supplementing import Conflict, list_conflicts
+from matcher.masking import mask_name
 from matcher.personal.fields import shown_reasons
 from matcher.rows import fetch_all, fetch_records
 from psi.identifiers import mask
@@ -109,11 +109,27 @@ class LinkRow:
 
 
 @dataclass(frozen=True)
+class MatchRow:
+    """Where a member's label comes from: the edition matched against and the run of the bank that asked. Its receipt
+    was checked with the province's key when the hand-over was taken in; a row without a sound one never gets here."""
+
+    member_id: int
+    dataset: str
+    epoch: str
+    edition: int
+    bank: str
+    run_id: str
+    imported_at: str
+    receipt: str  # 32 hex digits
+
+
+@dataclass(frozen=True)
 class HouseholdDetails:
     """One household with what belongs to it."""
 
     household: HouseholdRow
     members: tuple[MemberRow, ...]
+    matches: tuple[MatchRow, ...]
     conflicts: tuple[Conflict, ...]
     links: tuple[LinkRow, ...]
     moves: tuple[MoveRow, ...]
@@ -141,6 +157,14 @@ def count_states(office: Office, actor: Actor, wanted: HouseholdFilter) -> dict[
     return dict(fetch_all(office.database, sql, values))
 
 
+def list_townships(office: Office, actor: Actor) -> list[str]:
+    """See Households.list_townships."""
+    actor.require(Permission.SEE_HOUSEHOLDS)
+    where, values = _where(actor, HouseholdFilter())
+    sql = f"SELECT DISTINCT township FROM household WHERE {where} ORDER BY township"  # noqa: S608
+    return [township for (township,) in fetch_all(office.database, sql, values)]
+
+
 def show(office: Office, actor: Actor, household_id: int) -> HouseholdDetails:
     """See Households.show."""
     found = list_page(office, actor, HouseholdFilter(), after=household_id - 1, size=1)
@@ -149,6 +173,7 @@ def show(office: Office, actor: Actor, household_id: int) -> HouseholdDetails:
     return HouseholdDetails(
         found[0],
         tuple(_members(office, household_id)),
+        tuple(_matches(office, actor, household_id)),
         tuple(list_conflicts(office, actor, household_id=household_id, settled=True)),
         tuple(_links(office, household_id)),
         tuple(_moves(office, actor, household_id)),
@@ -171,6 +196,22 @@ def _members(office: Office, household_id: int) -> Iterator[MemberRow]:
         yield MemberRow(
             member_id, mask(person.item), mask_name(person.name), person.relation, bool(is_applicant), source, left_at
         )
+
+
+def _matches(office: Office, actor: Actor, household_id: int) -> Iterator[MatchRow]:
+    """By member; a bank's own people see what their bank handed over."""
+    rows = fetch_records(
+        office.database,
+        "SELECT member_id, dataset, epoch, candidate.edition, bank.name AS bank, run_id, imported_at,"
+        " lower(hex(receipt)) AS receipt FROM candidate JOIN member USING (candidate_id)"
+        " JOIN epoch ON epoch.epoch_no = candidate.epoch_no JOIN candidate_source USING (candidate_id)"
+        " JOIN handover USING (handover_id) JOIN bank ON bank.fingerprint = handover.bank"
+        " WHERE candidate.household_id = ?1 AND (?2 IS NULL OR handover.bank = ?2)"
+        " ORDER BY member_id, handover_id",
+        [household_id, actor.bank],
+    )
+    for row in rows:
+        yield MatchRow(**row)
 
 
 def _links(office: Office, household_id: int) -> Iterator[LinkRow]:

@@ -9,11 +9,11 @@ from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.conflicts import TWO_NAMES
 from matcher.bureau.members import MemberWriter, Person, open_member
 from matcher.bureau.office import Office
-from matcher.bureau.store import mask_name
 from matcher.households.cases import care_of, read_case_within
 from matcher.households.errors import ConflictUnknown, NumberInvalid, SettlementInvalid
 from matcher.households.form_members import put_member_within
 from matcher.households.moves import move_within
+from matcher.masking import mask_name
 from matcher.personal.fields import require_plain
 from matcher.personal.reveal import MemberUnknown
 from matcher.rows import fetch_records

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
+from matcher.households.families import CASES_OF_FAMILY
 from matcher.loans.borrowers import Borrower, find_listed, find_listed_or_known
 from matcher.loans.commitment import load_template
 from matcher.loans.errors import (
@@ -23,17 +24,13 @@ from matcher.loans.work import Work, same
 from matcher.policy import Policy
 from matcher.subsidy.lines import yuan
 
-# Contracts of a household, and of the same people's households in other years, that share days with the new one.
-_SIDE_BY_SIDE = """
-    WITH RECURSIVE same (household_id) AS (
-        VALUES (?1)
-        UNION SELECT earlier_id FROM household_link JOIN same USING (household_id)
-        UNION SELECT link.household_id FROM household_link link JOIN same ON link.earlier_id = same.household_id
-    )
+# Contracts of a household, and of the same family's cases in other years, that share days with the new one.
+_SIDE_BY_SIDE = f"""
+    {CASES_OF_FAMILY}
     SELECT COALESCE(SUM(principal), 0) FROM loan
-    WHERE household_id IN same AND signed_on IS NOT NULL AND loan_id <> ?2
+    WHERE household_id IN family_case AND signed_on IS NOT NULL AND loan_id <> ?2
     AND starts_on < ?4 AND (ended_on > ?3 OR (ended_on IS NULL AND (ends_on > ?3 OR state = 'OVERDUE')))
-"""
+"""  # noqa: S608 (our own text)
 _UNDER_FACILITY = """
     SELECT COALESCE(SUM(principal), 0) FROM loan
     WHERE facility_id = ?1 AND signed_on IS NOT NULL AND loan_id <> ?2

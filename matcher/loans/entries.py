@@ -147,7 +147,7 @@ def extend(work: Work, event: Extended) -> Recorded:
 
 
 def settle(work: Work, event: Settled) -> Recorded:
-    """Raises DayInFuture, LoanUnknown, BalanceLeft, MoveInvalid."""
+    """What was overdue is paid then. Raises DayInFuture, LoanUnknown, BalanceLeft, MoveInvalid."""
     loan = work.loan(event.contract_no)
     if loan["state"] in ("SETTLED", "EARLY_SETTLED") and loan["ended_on"] == event.on_day.isoformat():
         return Recorded(f"loan/{loan['loan_id']}", False)
@@ -155,12 +155,13 @@ def settle(work: Work, event: Settled) -> Recorded:
     owed = balance.on(event.on_day)
     if owed or (balance.days and balance.days[-1] > event.on_day):
         raise BalanceLeft("it still owes, or moves later", owed=yuan(owed))
+    _close_span(work, loan, "overdue", event.on_day)
     early = loan["state"] == "ACTIVE" and event.on_day.isoformat() < loan["ends_on"]
     return _end(work, loan, "EARLY_SETTLED" if early else "SETTLED", event.on_day)
 
 
 def write_off(work: Work, event: WrittenOff) -> Recorded:
-    """Raises DayInFuture, LoanUnknown, MoveInvalid."""
+    """It stays overdue: what is still paid later bears no subsidy. Raises DayInFuture, LoanUnknown, MoveInvalid."""
     loan = work.loan(event.contract_no)
     if loan["state"] == "WRITTEN_OFF" and loan["ended_on"] == event.on_day.isoformat():
         return Recorded(f"loan/{loan['loan_id']}", False)
@@ -169,7 +170,6 @@ def write_off(work: Work, event: WrittenOff) -> Recorded:
 
 def _end(work: Work, loan: dict[str, Any], state: str, on_day: date) -> Recorded:
     work.require_past(on_day)
-    _close_span(work, loan, "overdue", on_day)
     work.move(loan, state, ended_on=on_day.isoformat())
     if loan["subsidy_state"] == "ELIGIBLE":
         work.move_subsidy(loan, "COMPLETED")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
+from matcher.bureau.bulk import savepoint
 from matcher.loans.errors import EventRefused
 from matcher.loans.events import Event, Recorded
 from matcher.loans.loan_file import KINDS, LOAN_FILE, CellUnusable, Row, read_event
@@ -126,15 +127,12 @@ def _read(file: Path, columns: Mapping[str, str | Sequence[str]], rejects: list[
 def _enter_all(work: Work, lines: Sequence[_Line], enter: Enter, rejects: list[RowReject]) -> int:
     """By day, and within a day by kind: a file may list its rows in any order. Returns how many were new."""
     new = 0
-    database = work.database
     for line in sorted(lines, key=lambda line: (line.event.on_day, _ORDER[line.kind], line.sheet, line.row)):
-        database.execute("SAVEPOINT loan_row")
         try:
-            new += enter(work, line.event).is_new
+            with savepoint(work.database):
+                new += enter(work, line.event).is_new
         except (InputError, MoveInvalid) as error:
-            database.execute("ROLLBACK TO loan_row")
             rejects.append(_reject(line.sheet, line.row, line.masked, error))
-        database.execute("RELEASE loan_row")
     return new
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.members import open_member
 from matcher.bureau.office import Office
-from matcher.bureau.store import mask_name
 from matcher.loans.errors import BankUnknown, BorrowerUnknown, LoanUnknown
 from matcher.loans.file_import import RowReject
+from matcher.masking import mask_name
 from matcher.personal.fields import shown_reasons
 from psi.identifiers import mask
 

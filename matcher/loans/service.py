@@ -137,8 +137,7 @@ class Loans:
         )
 
     def _once(self, actor: Actor, key: str | None, request: Mapping[str, Any], do: Callable[[], Recorded]) -> Recorded:
-        with self._office.writing():
-            return Recorded(**Idempotency(self._office).run_within(actor, key, request, lambda: asdict(do())))
+        return Recorded(**Idempotency(self._office).run(actor, key, request, lambda: asdict(do())))
 
     def _loan_of(self, actor: Actor, loan_id: int) -> tuple[Work, dict[str, Any]]:
         work = self._work(actor, "")

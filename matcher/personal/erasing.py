@@ -136,7 +136,10 @@ ERASE: tuple[str, ...] = (
     f"DELETE FROM candidate_source WHERE {_CANDIDATES}",  # noqa: S608
     f"DELETE FROM candidate WHERE {_OF_DUE}",  # noqa: S608
     f"DELETE FROM conflict WHERE {_OF_DUE}",  # noqa: S608
-    f"DELETE FROM household_link WHERE {_OF_DUE} OR earlier_id IN (SELECT household_id FROM due)",  # noqa: S608
+    # Loans go on sharing a family's cap, so that what was claimed does not come out otherwise.
+    """DELETE FROM household_link WHERE EXISTS (
+        SELECT 1 FROM due WHERE due.household_id IN (household_link.household_id, household_link.earlier_id)
+        AND due.household_id NOT IN (SELECT household_id FROM loan))""",
     f"UPDATE household_move SET reasons = '', remark = '' WHERE {_OF_DUE}",  # noqa: S608
     f"""UPDATE household SET household_no = 'purged-' || household_id, reasons = '', claimed_by = NULL,
         claimed_at = NULL, purged_at = ?1 WHERE {_OF_DUE}""",  # noqa: S608

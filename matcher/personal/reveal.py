@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from matcher.bureau.actors import Actor, NotAllowed, Permission
 from matcher.bureau.members import open_member
 from matcher.bureau.office import Office
-from matcher.bureau.store import mask_name
+from matcher.masking import mask_name
 from matcher.personal.fields import require_plain
 from matcher.rows import fetch_all, fetch_first, fetch_records
 from psi.errors import InputError

@@ -200,7 +200,7 @@ _WHO = (
     Column("household_no", "家庭编号", "text", 21),
     Column("borrower", "借款人", "text", 9),
     Column("masked_item", "证件号码", "text", 20),
-    Column("contract_no", "合同编号", "text", 20),
+    Column("contract_no", "合同编号", "text", 25),
     Column("product", "贷款产品", "text", 11),
 )
 _MONEY = tuple(Column(name, _WORDS[name], width=12) for name in _AMOUNTS)
@@ -227,7 +227,7 @@ def _line_table(lines: list[dict[str, Any]], loans: Mapping[int, _Loan]) -> Tabl
         Column("customer_rate", "客户利率%", width=8),
         *_MONEY,
         Column("listed_from", "名单生效日", "date", 11),
-        Column("commitment_no", "承诺书编号", "text", 16),
+        Column("commitment_no", "承诺书编号", "text", 25),
         Column("flags", "标记", "text", 12),
     )
     rows: list[Row] = []

@@ -6,6 +6,7 @@ a sheet of its own.
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -176,5 +177,17 @@ def _lines(text: str, width: int) -> int:
     room = max(width - 2, 1)  # for the indent and the borders
     if 2 * len(text) <= room and "\n" not in text:
         return 1
-    wide = [len(line) + sum(not character.isascii() for character in line) for line in text.split("\n")]
-    return sum(max(1, -(-needed // room)) for needed in wide)
+    return sum(_wrapped(line, room) for line in text.split("\n"))
+
+
+def _wrapped(line: str, room: int) -> int:
+    """A line breaks behind a hyphen, and within what is longer than the room."""
+    lines, used = 1, 0
+    for word in re.findall("[^-]*-|[^-]+", line):
+        wide = len(word) + sum(not character.isascii() for character in word)
+        if used and used + wide > room:
+            lines, used = lines + 1, 0
+        used += wide
+        while used > room:
+            lines, used = lines + 1, used - room
+    return lines

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from matcher.accounts.idempotency import Idempotency
 from matcher.bureau.actors import Actor, Permission
+from matcher.bureau.bulk import Outcome
 from matcher.bureau.office import Office
 from matcher.households import Households
 from matcher.households.policies import Policies
 from matcher.personal.fields import require_plain
-from matcher.reviews.bulk import Outcome, run_each, run_once
 from matcher.reviews.cases import read_case
 from matcher.reviews.errors import ConfirmationRuns, EvidenceChanged
 from matcher.reviews.evidence import EvidenceReader
@@ -57,16 +58,17 @@ class Confirmations:
         self._listings = Listings(office)
         self._evidence = EvidenceReader(office)
         self._records = DecisionRecords(office)
+        self._idempotency = Idempotency(office)
 
-    def begin(self, actor: Actor, household_ids: Iterable[int], *, key: str | None = None) -> list[Outcome]:
+    def begin(self, actor: Actor, household_ids: Sequence[int], *, key: str | None = None) -> list[Outcome]:
         """Make approvals known from today, for as many days as the decision's policy says.
 
         Raises NotAllowed; each household is refused of its own with HouseholdUnknown or MoveInvalid.
         """
         actor.require(Permission.REVIEW)
-        request = {"operation": "confirmation.begin"}
-        return run_each(
-            self._office, actor, key, request, household_ids, lambda number: self.begin_within(actor, number)
+        request = {"operation": "confirmation.begin", "ids": list(household_ids)}
+        return self._idempotency.run_each(
+            actor, key, request, household_ids, lambda number: self.begin_within(actor, number)
         )
 
     def begin_within(self, actor: Actor, household_id: int) -> int:
@@ -95,7 +97,7 @@ class Confirmations:
         """
         how = require_plain(how, "how")
         request = {"operation": "confirmation.tell", "household": household_id, "how": how}
-        run_once(self._office, actor, key, request, lambda: self._tell_within(actor, household_id, how))
+        self._idempotency.run(actor, key, request, lambda: {"audit": self._tell_within(actor, household_id, how)})
 
     def _tell_within(self, actor: Actor, household_id: int, how: str) -> int:
         actor.require(Permission.REVIEW, division=read_case(self._office, household_id).division)
@@ -124,16 +126,16 @@ class Confirmations:
             [self._office.now(), confirmation_id],
         )
 
-    def close(self, actor: Actor, household_ids: Iterable[int], *, key: str | None = None) -> list[Outcome]:
+    def close(self, actor: Actor, household_ids: Sequence[int], *, key: str | None = None) -> list[Outcome]:
         """Put households on the final list whose days are over, who were told, and whose village agreed.
 
         Raises NotAllowed; each household is refused of its own with ConfirmationRuns, MoveInvalid, HouseholdUnknown,
         EvidenceChanged: then somebody has to object, so that the review begins again.
         """
         actor.require(Permission.DECIDE)
-        request = {"operation": "confirmation.close"}
-        return run_each(
-            self._office, actor, key, request, household_ids, lambda number: self.close_within(actor, number)
+        request = {"operation": "confirmation.close", "ids": list(household_ids)}
+        return self._idempotency.run_each(
+            actor, key, request, household_ids, lambda number: self.close_within(actor, number)
         )
 
     def close_within(self, actor: Actor, household_id: int) -> int:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
+from matcher.accounts.idempotency import Idempotency
 from matcher.bureau.actors import Actor, Permission
+from matcher.bureau.bulk import Outcome
 from matcher.bureau.office import Office
 from matcher.bureau.schema.reviews import VERDICTS
 from matcher.eligibility import Verdict as Fit
 from matcher.households import Households, ReasonMissing
 from matcher.reasons import REASONS, ReasonUnknown
-from matcher.reviews.bulk import Outcome, run_each, run_once
 from matcher.reviews.cases import Case, read_case
 from matcher.reviews.errors import (
     CollectorDecides,
     DecisionMade,
     DecisionWaits,
     EvidenceChanged,
+    NotOwnProposal,
     RemarkMissing,
+    VisitOpen,
 )
 from matcher.reviews.evidence import Evidence, EvidenceReader
 from matcher.reviews.listings import Listings
@@ -37,8 +40,10 @@ _FROM: Mapping[str, tuple[str, ...]] = {
     "suspend": ("FINAL",),
     "resume": ("SUSPENDED",),
     "remove": ("FINAL", "SUSPENDED"),
+    "give_up": ("TO_VISIT", "RETURNED"),
 }
-_WITH_REASON = frozenset({"reject", "graduate", "suspend", "remove"})
+_OF_THE_LIST = frozenset({"graduate", "suspend", "resume", "remove"})
+_WITH_REASON = frozenset({"reject", "graduate", "suspend", "remove", "give_up"})
 _WITH_REMARK = frozenset({"return", "resume"})
 
 
@@ -53,6 +58,7 @@ class Decisions:
         self._queue = Queue(office)
         self._listings = Listings(office)
         self._objections = Objections(office)
+        self._idempotency = Idempotency(office)
 
     # The first person
 
@@ -70,7 +76,8 @@ class Decisions:
 
         ``reasons`` are codes; ``remark`` is for colleagues (sealed) and is needed where the verdict goes against the
         assessment. Raises NotAllowed, HouseholdUnknown, MoveInvalid, ClaimedByOther, DecisionWaits, ReasonUnknown,
-        ReasonMissing, RemarkMissing, CollectorDecides, and to approve VisitMissing, ChecksMissing, ConflictUnsettled.
+        ReasonMissing, RemarkMissing, CollectorDecides, to approve VisitMissing, ChecksMissing, ConflictUnsettled, and
+        to give a visit up VisitOpen.
         """
         request = _request(
             "review.propose", household=household_id, verdict=verdict, reasons=sorted(reasons), remark=remark
@@ -85,7 +92,7 @@ class Decisions:
     def propose_many(
         self,
         actor: Actor,
-        household_ids: Iterable[int],
+        household_ids: Sequence[int],
         verdict: DecisionVerdict,
         *,
         reasons: Sequence[str] = (),
@@ -93,11 +100,12 @@ class Decisions:
         key: str | None = None,
     ) -> list[Outcome]:
         """:meth:`propose` for many households in one transaction; those that cannot be are left as they were."""
-        return run_each(
-            self._office,
+        return self._idempotency.run_each(
             actor,
             key,
-            _request("review.propose_many", verdict=verdict, reasons=sorted(reasons), remark=remark),
+            _request(
+                "review.propose_many", ids=list(household_ids), verdict=verdict, reasons=sorted(reasons), remark=remark
+            ),
             household_ids,
             lambda number: self.propose_within(actor, number, verdict, reasons=reasons, remark=remark).decision_id,
         )
@@ -118,9 +126,32 @@ class Decisions:
         evidence = self._evidence.read(case)
         if verdict == "approve":
             evidence = self._evidence.complete(case, evidence)
+        if verdict == "give_up":
+            self._require_no_visit(household_id)
         _require_no_collector(actor, evidence)
         _require_words(verdict, reasons, remark, evidence)
         return self._insert(actor, case, verdict, tuple(sorted(set(reasons))), remark.strip(), evidence)
+
+    def withdraw(self, actor: Actor, decision_id: int, *, remark: str = "", key: str | None = None) -> Decision:
+        """Take back one's own proposal while nobody has answered it; the household stays in one's hands.
+
+        Raises DecisionUnknown, NotOwnProposal, DecisionMade.
+        """
+        request = _request("review.withdraw", decision=decision_id, remark=remark)
+        return self._once(actor, key, request, lambda: self.withdraw_within(actor, decision_id, remark))
+
+    def withdraw_within(self, actor: Actor, decision_id: int, remark: str) -> Decision:
+        """:meth:`withdraw` in the caller's transaction."""
+        decision = self.records.read(decision_id)
+        division = read_case(self._office, decision.household_id).division
+        actor.require(_permission(decision.verdict, first=True), division=division)
+        if decision.proposed_by != actor.name:
+            raise NotOwnProposal("somebody else proposed it", decision=decision_id, by=decision.proposed_by)
+        if decision.state == "proposed":
+            self._record_answer(actor, decision, "withdrawn", remark.strip())
+        elif decision.state != "withdrawn":
+            raise _made_before(decision)
+        return self.records.read(decision_id)
 
     # The second person
 
@@ -130,7 +161,7 @@ class Decisions:
         """Confirm what was proposed, having seen what ``digest`` stands for; the household moves at once.
 
         A second click of the same person gets the recorded decision. Raises NotAllowed, DecisionUnknown, SamePerson,
-        DecisionMade, EvidenceChanged (send it back then), CollectorDecides, MoveInvalid.
+        DecisionMade, EvidenceChanged (send it back then), CollectorDecides, VisitOpen, MoveInvalid.
         """
         return self._answer_once(actor, decision_id, digest, "confirmed", remark, key)
 
@@ -144,11 +175,12 @@ class Decisions:
         self, actor: Actor, digests: Mapping[int, str], *, remark: str = "", key: str | None = None
     ) -> list[Outcome]:
         """:meth:`confirm` for many, by decision; those that cannot be are left as they were."""
-        return run_each(
-            self._office,
+        return self._idempotency.run_each(
             actor,
             key,
-            _request("review.confirm_many", digests=list(digests.values()), remark=remark),
+            _request(
+                "review.confirm_many", digests=[[number, digest] for number, digest in digests.items()], remark=remark
+            ),
             digests,
             lambda number: self.answer_within(actor, number, digests[number], "confirmed", remark).decision_id,
         )
@@ -164,10 +196,7 @@ class Decisions:
         if decision.state != "proposed":
             if (decision.state, decision.decided_by, decision.digest) == (answer, actor.name, digest):
                 return decision
-            raise DecisionMade(
-                "answered before", decision=decision_id, state=decision.state, by=decision.decided_by,
-                at=decision.decided_at,
-            )  # fmt: skip
+            raise _made_before(decision)
         if digest != decision.digest:
             raise EvidenceChanged("another proposal was seen", decision=decision_id, changed=["proposal"])
         if answer == "sent_back" and not remark.strip():
@@ -194,12 +223,17 @@ class Decisions:
         return self._once(actor, key, request, lambda: self.answer_within(actor, decision_id, digest, answer, remark))
 
     def _once(self, actor: Actor, key: str | None, request: Mapping[str, Any], do: Callable[[], Decision]) -> Decision:
-        return self.records.read(run_once(self._office, actor, key, request, lambda: do().decision_id))
+        done = self._idempotency.run(actor, key, request, lambda: {"decision": do().decision_id})
+        return self.records.read(done["decision"])
 
     def _require_none_open(self, household_id: int) -> None:
         for decision in self.records.list_of(household_id):
             if decision.state == "proposed":
                 raise DecisionWaits("a proposal waits", decision=decision.decision_id, by=decision.proposed_by)
+
+    def _require_no_visit(self, household_id: int) -> None:
+        if visit := self._evidence.open_visit(household_id):
+            raise VisitOpen("a visit is under way", household=household_id, visit=visit)
 
     def _insert(
         self,
@@ -233,12 +267,14 @@ class Decisions:
         return self.records.read(decision_id)
 
     def _require_unchanged(self, actor: Actor, case: Case, decision: Decision) -> None:
-        """Raises CollectorDecides, EvidenceChanged, and for an approval what EvidenceReader.complete raises."""
+        """Raises CollectorDecides, EvidenceChanged, VisitOpen, for an approval what EvidenceReader.complete raises."""
         frozen = self.records.open_sealed(decision)["evidence"]
         present = self._evidence.read(case, decision.policy)
         _require_no_collector(actor, present)
         if decision.verdict == "approve":
             self._evidence.complete(case, present)
+        if decision.verdict == "give_up":
+            self._require_no_visit(case.household_id)
         if changed := present.differs_from(frozen):
             raise EvidenceChanged("it stands on other facts now", decision=decision.decision_id, changed=changed)
 
@@ -263,8 +299,20 @@ class Decisions:
             self._queue.end_claim_within(case.household_id)
         elif decision.verdict == "resume":
             self._listings.begin_within(actor, case.household_id, decision.decision_id, decision.policy)
-        else:
+        elif decision.verdict in _OF_THE_LIST:
             self._listings.end_within(actor, case.household_id, wanted, decision.reasons)
+
+
+def possible_verdicts(actor: Actor, state: str) -> tuple[str, ...]:
+    """What an account could propose for a household in this state, in the order of the words."""
+    return tuple(
+        verdict for verdict, states in _FROM.items() if state in states and actor.may(_permission(verdict, first=True))
+    )
+
+
+def may_answer(actor: Actor, decision: Decision) -> bool:
+    """Whether an account could be the second person, whoever collected the form."""
+    return decision.proposed_by != actor.name and actor.may(_permission(decision.verdict, first=False))
 
 
 def _request(operation: str, **values: object) -> dict[str, object]:
@@ -272,9 +320,16 @@ def _request(operation: str, **values: object) -> dict[str, object]:
 
 
 def _permission(verdict: str, *, first: bool) -> Permission:
-    if verdict not in REVIEW_VERDICTS:
+    if verdict in _OF_THE_LIST:
         return Permission.LIST_END
     return Permission.REVIEW if first else Permission.DECIDE
+
+
+def _made_before(decision: Decision) -> DecisionMade:
+    return DecisionMade(
+        "answered before", decision=decision.decision_id, state=decision.state, by=decision.decided_by,
+        at=decision.decided_at,
+    )  # fmt: skip
 
 
 def _require_no_collector(actor: Actor, evidence: Evidence) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import date
 from typing import Literal
 
+from matcher.accounts.idempotency import Idempotency
 from matcher.bureau.actors import Actor, Permission
+from matcher.bureau.bulk import Outcome
 from matcher.bureau.office import Office
-from matcher.reviews.bulk import Outcome, run_each
 from matcher.reviews.cases import read_case
 from matcher.reviews.confirmations import Confirmations
 from matcher.reviews.objections import Objections
@@ -28,7 +29,7 @@ class Deliberations:
     def record(
         self,
         actor: Actor,
-        household_ids: Iterable[int],
+        household_ids: Sequence[int],
         result: Literal["agreed", "objected"],
         held_on: date,
         *,
@@ -43,9 +44,11 @@ class Deliberations:
         actor.require(Permission.OBJECT)
         if held_on > self._office.today():
             raise InputError("a day to come", field="held_on")
-        request = {"operation": "deliberation", "result": result, "held_on": held_on.isoformat(), "why": why}
-        return run_each(
-            self._office,
+        request = {
+            "operation": "deliberation", "ids": list(household_ids), "result": result, "held_on": held_on.isoformat(),
+            "why": why,
+        }  # fmt: skip
+        return Idempotency(self._office).run_each(
             actor,
             key,
             request,

@@ -29,6 +29,24 @@ class DecisionMade(MingceError):
     code = "decision_made"
 
 
+class NotOwnProposal(MingceError):
+    """Only whoever proposed it may take it back; params: ``decision``, ``by``."""
+
+    code = "not_own_proposal"
+
+
+class VisitOpen(MingceError):
+    """A visit of the household is planned or under way, so nobody gives it up; params: ``household``, ``visit``."""
+
+    code = "visit_open"
+
+
+class RefusalTold(MingceError):
+    """There is no refusal of which the household is still to be told; params: ``household``."""
+
+    code = "refusal_told"
+
+
 class CollectorDecides(MingceError):
     """Whoever collected the form may not decide upon it; params: ``visit``."""
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from matcher.bureau.check_coverage import require_checks
 from matcher.bureau.office import Office
+from matcher.checks.coverage import require_checks
 from matcher.eligibility import Assessment, assess
 from matcher.households.facts import gather_facts
 from matcher.households.policies import Policies
@@ -20,7 +20,7 @@ from matcher.rows import fetch_all
 @dataclass(frozen=True)
 class Evidence:
     """As a decision freezes it, but for ``collector``. ``known`` are the facts with their sources, ``assessment`` is
-    every rule's outcome: both as JSON."""
+    every rule's outcome: both as JSON. ``failures`` are the visits that met nobody, each its day and outcome."""
 
     policy: str
     visit_id: int | None
@@ -28,6 +28,7 @@ class Evidence:
     checks: Mapping[str, list[int]]
     known: Mapping[str, Any]
     assessment: Mapping[str, Any]
+    failures: list[list[str]]
     collector: str | None
 
     def as_json(self) -> dict[str, Any]:
@@ -36,7 +37,8 @@ class Evidence:
     def differs_from(self, frozen: Mapping[str, Any]) -> list[str]:
         """Which parts are not what they were: newer answers that say the same, or the day, make no difference."""
         parts = [name for name in ("visit_id", "form_digest") if vars(self)[name] != frozen[name]]
-        return parts + (["facts"] if self.known["facts"] != frozen["known"]["facts"] else [])
+        parts += ["facts"] if self.known["facts"] != frozen["known"]["facts"] else []
+        return parts + (["failures"] if self.failures != frozen["failures"] else [])
 
 
 class EvidenceReader:
@@ -56,7 +58,14 @@ class EvidenceReader:
         (known,) = gather_facts(self._office, [case.household_id], today)
         assessment = assess(rules.policy, known.facts, today)
         return Evidence(
-            rules.sha256, visit_id, form_digest, {}, known.to_json(), assessment_as_json(assessment), collector
+            policy=rules.sha256,
+            visit_id=visit_id,
+            form_digest=form_digest,
+            checks={},
+            known=known.to_json(),
+            assessment=assessment_as_json(assessment),
+            failures=self._failures(case.household_id),
+            collector=collector,
         )
 
     def complete(self, case: Case, evidence: Evidence) -> Evidence:
@@ -81,6 +90,15 @@ class EvidenceReader:
         )
         return [kind for (kind,) in rows]
 
+    def open_visit(self, household_id: int) -> int | None:
+        """The household's visit that is planned or under way."""
+        rows = fetch_all(
+            self._office.database,
+            "SELECT visit_id FROM visit WHERE household_id = ? AND state NOT IN ('ACCEPTED', 'FAILED')",
+            [household_id],
+        )
+        return rows[0][0] if rows else None
+
     def _rules(self, case: Case, policy: str | None) -> LoadedPolicy:
         if policy is None:
             listed = fetch_all(
@@ -103,6 +121,15 @@ class EvidenceReader:
             [household_id],
         )
         return rows[0] if rows else (None, None, None)
+
+    def _failures(self, household_id: int) -> list[list[str]]:
+        rows = fetch_all(
+            self._office.database,
+            "SELECT date(at, '+8 hours'), visit_move.outcome FROM visit_move JOIN visit USING (visit_id)"
+            " WHERE household_id = ? AND to_state = 'FAILED' ORDER BY move_id",
+            [household_id],
+        )
+        return [list(row) for row in rows]
 
 
 def assessment_as_json(assessment: Assessment) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from typing import Any
 
 from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.office import Office
-from matcher.bureau.store import mask_name
 from matcher.exports import Format
 from matcher.households.policies import Policies
+from matcher.masking import mask_name
 from matcher.reasons import describe, for_bank
 from matcher.reviews.confirmations import Confirmation, Confirmations
 from matcher.reviews.sheets import Exported, write_sheet

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from matcher.bureau.actors import Actor, Permission
-from matcher.bureau.check_coverage import find_missing
 from matcher.bureau.office import Office
+from matcher.checks.coverage import find_missing
 from matcher.policy import PolicyUnknown
 from matcher.reviews.cases import Case, read_case, require_any
 from matcher.reviews.confirmations import Confirmation, Confirmations

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
+from matcher.accounts.idempotency import Idempotency
 from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.office import Office
 from matcher.households import Households
-from matcher.reviews.bulk import run_once
 from matcher.reviews.cases import Case, read_case, require_any
 from matcher.reviews.confirmations import Confirmations
 from matcher.reviews.errors import AppealUsed, ObjectionLate, RemarkMissing
@@ -47,13 +48,11 @@ class Objections:
         Raises NotAllowed, HouseholdUnknown, MoveInvalid, AppealUsed, RemarkMissing, InputError for a day to come.
         """
         request = _request("appeal", household_id, who, why, received_on)
-        return run_once(
-            self._office,
-            actor,
-            key,
-            request,
-            lambda: self._appeal_within(actor, household_id, who=who, why=why, received_on=received_on),
-        )
+
+        def do() -> dict[str, Any]:
+            return {"objection": self._appeal_within(actor, household_id, who=who, why=why, received_on=received_on)}
+
+        return int(Idempotency(self._office).run(actor, key, request, do)["objection"])
 
     def enter(
         self, actor: Actor, household_id: int, *, who: str, why: str, received_on: date, key: str | None = None
@@ -64,13 +63,11 @@ class Objections:
         Raises as :meth:`appeal`, and ObjectionLate.
         """
         request = _request("object", household_id, who, why, received_on)
-        return run_once(
-            self._office,
-            actor,
-            key,
-            request,
-            lambda: self.enter_within(actor, household_id, who=who, why=why, received_on=received_on),
-        )
+
+        def do() -> dict[str, Any]:
+            return {"objection": self.enter_within(actor, household_id, who=who, why=why, received_on=received_on)}
+
+        return int(Idempotency(self._office).run(actor, key, request, do)["objection"])
 
     def enter_within(self, actor: Actor, household_id: int, *, who: str, why: str, received_on: date) -> int:
         """:meth:`enter` in the caller's transaction."""

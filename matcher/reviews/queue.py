@@ -10,10 +10,12 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from keys.clock import format_time, parse_time
+from matcher.accounts.idempotency import Idempotency
 from matcher.bureau.actors import Actor, Permission
+from matcher.bureau.bulk import Outcome
 from matcher.bureau.office import Office
-from matcher.bureau.store import mask_name
 from matcher.households import Households
+from matcher.masking import mask_name
 from matcher.personal.fields import shown_reasons
 from matcher.reviews.cases import Case, read_case, require_any
 from matcher.reviews.errors import ClaimedByOther
@@ -21,14 +23,23 @@ from matcher.rows import fetch_all, fetch_records
 from matcher.states import MoveInvalid
 from psi.errors import InputError
 
-Stage = Literal["to_propose", "to_confirm", "approved", "confirming"]
+Stage = Literal["to_propose", "to_confirm", "approved", "confirming", "not_met"]
 REVIEW_STATES = ("PENDING_REVIEW", "IN_REVIEW")
 LARGEST_PAGE = 200
 TOWNSHIP_DIGITS = 9
 
 _PLACE = re.compile(r"([0-9TZ:-]{0,20})/([0-9]{1,15})")
 
-_NOT_PROPOSED = "household_id NOT IN (SELECT household_id FROM decision WHERE decision.state = 'proposed')"
+_NOT_PROPOSED = (
+    "NOT EXISTS (SELECT 1 FROM decision WHERE decision.household_id = household.household_id"
+    " AND decision.state = 'proposed')"
+)
+_NOT_MET = (  # a visit failed since it waits, and no other is planned
+    "EXISTS (SELECT 1 FROM visit WHERE visit.household_id = household.household_id AND visit.state = 'FAILED'"
+    " AND visit.created_at >= household.state_since)"
+    " AND NOT EXISTS (SELECT 1 FROM visit WHERE visit.household_id = household.household_id"
+    " AND visit.state NOT IN ('ACCEPTED', 'FAILED'))"
+)
 # Each stage's tables, condition, and the moment from which a household waits. One entry for a state, so that
 # each is read in the order of an index.
 _SOURCES: Mapping[Stage, tuple[tuple[str, str, str], ...]] = {
@@ -41,6 +52,10 @@ _SOURCES: Mapping[Stage, tuple[tuple[str, str, str], ...]] = {
     ),
     "approved": (("household", "household.state = 'APPROVED'", "household.state_since"),),
     "confirming": (("household", "household.state = 'CONFIRMING'", "household.state_since"),),
+    "not_met": tuple(
+        ("household", f"household.state = '{state}' AND {_NOT_MET} AND {_NOT_PROPOSED}", "household.state_since")
+        for state in ("TO_VISIT", "RETURNED")
+    ),
 }
 _ITEMS = """
     SELECT household.household_id, household_no, household_size AS members, township, household.state,
@@ -140,6 +155,16 @@ class Queue:
             self.claim_within(actor, household_id)
             return read_case(self._office, household_id)
 
+    def claim_many(self, actor: Actor, household_ids: Sequence[int], *, key: str | None = None) -> list[Outcome]:
+        """:meth:`claim` for many in one transaction; those that cannot be are left as they were."""
+
+        def claim(household_id: int) -> int:
+            self.claim_within(actor, household_id)
+            return household_id
+
+        request = {"operation": "review.claim_many", "ids": list(household_ids)}
+        return Idempotency(self._office).run_each(actor, key, request, household_ids, claim)
+
     def claim_within(self, actor: Actor, household_id: int) -> None:
         """:meth:`claim` in the caller's transaction."""
         case = read_case(self._office, household_id)
@@ -159,14 +184,28 @@ class Queue:
         Raises NotAllowed, HouseholdUnknown, ClaimedByOther.
         """
         with self._office.writing():
-            case = read_case(self._office, household_id)
-            require_any(actor, Permission.REVIEW, Permission.DECIDE, division=case.division)
-            if case.claimed_by is None:
-                return
-            if not actor.may(Permission.DECIDE):
-                _require_free(case, actor)
-            self._set_claim(household_id, None)
-            self._office.record_within(actor, "review.release", f"household/{household_id}", claimed_by=case.claimed_by)
+            self.release_within(actor, household_id)
+
+    def release_within(self, actor: Actor, household_id: int) -> None:
+        """:meth:`release` in the caller's transaction."""
+        case = read_case(self._office, household_id)
+        require_any(actor, Permission.REVIEW, Permission.DECIDE, division=case.division)
+        if case.claimed_by is None:
+            return
+        if not actor.may(Permission.DECIDE):
+            _require_free(case, actor)
+        self._set_claim(household_id, None)
+        self._office.record_within(actor, "review.release", f"household/{household_id}", claimed_by=case.claimed_by)
+
+    def release_many(self, actor: Actor, household_ids: Sequence[int], *, key: str | None = None) -> list[Outcome]:
+        """:meth:`release` for many in one transaction; those that cannot be are left as they were."""
+
+        def release(household_id: int) -> int:
+            self.release_within(actor, household_id)
+            return household_id
+
+        request = {"operation": "review.release_many", "ids": list(household_ids)}
+        return Idempotency(self._office).run_each(actor, key, request, household_ids, release)
 
     def end_claim_within(self, household_id: int) -> None:
         """The review is over, in the caller's transaction, which records why."""

@@ -38,6 +38,8 @@ _CHECKS = """
     GROUP BY department, origin, as_of ORDER BY department, as_of
 """
 
+_ANSWERS = {"confirmed": "", "sent_back": "（复核退回）", "withdrawn": "（经办撤回）"}
+
 
 class RecordBook:
     """The decisions as a sheet for the files and the auditors."""
@@ -82,6 +84,6 @@ class RecordBook:
         numbers = [number for answers in json.loads(decision["checks"]).values() for number in answers]
         for check in fetch_records(self._office.database, _CHECKS, [json.dumps(numbers)]):
             yield row(check["department"], check["origin"], check["as_of"], f"已核验（{check['members']}人）", "")
-        answer = "" if decision["state"] == "confirmed" else "（复核退回）"
+        answer = _ANSWERS[decision["state"]]
         yield row("", "审核决定", decision["decided_at"][:10], VERDICT_WORDS[decision["verdict"]] + answer,
                   decision["reasons"])  # fmt: skip

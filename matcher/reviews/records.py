@@ -10,7 +10,7 @@ from matcher.bureau.office import Office
 from matcher.reviews.errors import DecisionUnknown
 from matcher.rows import fetch_first, fetch_records
 
-DecisionVerdict = Literal["approve", "reject", "return", "graduate", "suspend", "resume", "remove"]
+DecisionVerdict = Literal["approve", "reject", "return", "graduate", "suspend", "resume", "remove", "give_up"]
 VERDICT_WORDS: Mapping[str, str] = {
     "approve": "通过",
     "reject": "不通过",
@@ -19,23 +19,25 @@ VERDICT_WORDS: Mapping[str, str] = {
     "suspend": "暂停",
     "resume": "恢复",
     "remove": "移出",
+    "give_up": "不再走访",
 }
 _OPEN = """
     SELECT decision_id, household_id, round, verdict, state, reasons, policy, digest, proposed_by, proposed_at,
-        decided_by, decided_at
+        decided_by, decided_at, told_at
     FROM decision
 """
 
 
 @dataclass(frozen=True)
 class Decision:
-    """A decision without what is sealed of it. ``policy`` is the SHA-256 of the policy's file."""
+    """A decision without what is sealed of it. ``policy`` is the SHA-256 of the policy's file; ``told_at`` is of a
+    refusal, once the family knows of it."""
 
     decision_id: int
     household_id: int
     round: int
     verdict: DecisionVerdict
-    state: Literal["proposed", "confirmed", "sent_back"]
+    state: Literal["proposed", "confirmed", "sent_back", "withdrawn"]
     reasons: tuple[str, ...]
     policy: str
     digest: str
@@ -43,6 +45,7 @@ class Decision:
     proposed_at: str
     decided_by: str | None
     decided_at: str | None
+    told_at: str | None
 
 
 class DecisionRecords:

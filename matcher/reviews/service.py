@@ -12,6 +12,7 @@ from matcher.reviews.listings import Listings
 from matcher.reviews.objections import Objections
 from matcher.reviews.queue import Queue
 from matcher.reviews.record_book import RecordBook
+from matcher.reviews.refusals import Refusals
 
 
 class Reviews:
@@ -21,6 +22,7 @@ class Reviews:
         self.queue = Queue(office)
         self.files = CaseFiles(office)
         self.decisions = Decisions(office)
+        self.refusals = Refusals(office)
         self.confirmations = Confirmations(office)
         self.deliberations = Deliberations(office)
         self.objections = Objections(office)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from keys.clock import BEIJING
@@ -16,7 +16,7 @@ from matcher.households.form_members import take_members_within
 from matcher.personal.fields import require_plain
 from matcher.visits.form import FORM_VERSION, VisitForm, make_problem, read_form
 from matcher.visits.forms import present_form
-from matcher.visits.model import FAILURES, DeviceKeyReused, RowOutcome, VisitIncomplete, VisitState
+from matcher.visits.model import FAILURES, DeviceKeyReused, VisitIncomplete, VisitState
 from matcher.visits.place import Place, check_start
 from matcher.visits.problems import FormInvalid, FormProblem
 from matcher.visits.records import (
@@ -26,9 +26,8 @@ from matcher.visits.records import (
     read_for_change,
     read_visit,
     require_visitor,
-    savepoint,
 )
-from psi.errors import InputError, MingceError
+from psi.errors import InputError
 
 NEEDED_IMAGES = ("photo", "signature_applicant", "signature_manager", "signature_officer")
 _DEVICE_KEY = re.compile(r"[0-9A-Za-z_-]{8,64}")
@@ -160,19 +159,6 @@ def accept(office: Office, actor: Actor, visit_id: int, version: int | None) -> 
     if visit.kind == "first" and visit.household_state == "VISITED":
         Households(office).move_within(actor, visit.household_id, "PENDING_REVIEW", purpose=f"visit/{visit_id}")
     return state
-
-
-def accept_many(office: Office, actor: Actor, visit_ids: Sequence[int]) -> list[RowOutcome]:
-    """The same for several; one that cannot be taken is refused with a code, the others are done."""
-    outcomes = []
-    for visit_id in dict.fromkeys(visit_ids):
-        try:
-            with savepoint(office.database):
-                accept(office, actor, visit_id, None)
-            outcomes.append(RowOutcome(visit_id, "done"))
-        except MingceError as error:
-            outcomes.append(RowOutcome(visit_id, "refused", error.code))
-    return outcomes
 
 
 def return_visit(office: Office, actor: Actor, visit_id: int, remark: str, version: int | None) -> VisitState:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from matcher.bureau.office import Office
-from matcher.bureau.store import mask_name
+from matcher.masking import mask_name
 from matcher.rows import fetch_records
 from matcher.visits.form import VisitForm, heading_of, read_form
 from matcher.visits.model import Difference, SavedForm

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from matcher.bureau.actors import Actor, Permission
+from matcher.bureau.bulk import savepoint
 from matcher.bureau.office import Office
 from matcher.columns import ColumnMapping, Field
 from matcher.exports import Format, write_export
@@ -24,9 +25,9 @@ from matcher.tables import read_table
 from matcher.visits.collecting import begin, end_without_form
 from matcher.visits.model import FAILURES, KINDS, OUTCOMES
 from matcher.visits.place import beijing_time, number_or_text, read_place
-from matcher.visits.planning import assign_many, may_make
+from matcher.visits.planning import assigner, may_make
 from matcher.visits.problems import FormInvalid, FormProblem
-from matcher.visits.records import VisitRow, read_visit, savepoint
+from matcher.visits.records import VisitRow, read_visit
 from psi.errors import InputError, MingceError
 
 VISIT_NO = "任务编号"
@@ -173,9 +174,7 @@ def _take(office: Office, actor: Actor, row: Mapping[str, str], done: MarketingI
         done.unchanged.append(visit.visit_id)
         return
     if visit.state == "PLANNED" or (visit.state == "ASSIGNED" and visit.manager != manager.name):
-        (given,) = assign_many(office, actor, [visit.visit_id], manager.name, row.get("grid_officer", ""))
-        if given.outcome != "done":
-            raise InputError("it could not be assigned", field="manager")
+        assigner(office, actor, manager.name, row.get("grid_officer", ""))(visit.visit_id)
     if visit.state in ("PLANNED", "ASSIGNED"):
         place = read_place({name: number_or_text(row[name]) for name in ("latitude", "longitude", "accuracy_m")})
         begin(office, actor, read_visit(office, visit.visit_id), place, beijing_time(row["started_at"]))

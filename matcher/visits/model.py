@@ -74,15 +74,6 @@ class VisitState:
 
 
 @dataclass(frozen=True)
-class RowOutcome:
-    """What became of one row of a bulk request: ``outcome`` is done or refused, then ``code`` says why."""
-
-    id: int
-    outcome: str
-    code: str = ""
-
-
-@dataclass(frozen=True)
 class Visit:
     """A row of a list. ``applicant`` is masked; ``division`` the household's; days are ISO dates."""
 

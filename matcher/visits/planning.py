@@ -16,9 +16,8 @@ from matcher.personal.fields import require_plain
 from matcher.policy import Policy
 from matcher.rows import fetch_all, fetch_records
 from matcher.visits.care import OF_BANK, is_of_bank, require_bank
-from matcher.visits.model import ManagerUnsuitable, RowOutcome, VisitNotPlannable, VisitState
-from matcher.visits.records import VisitRow, move_visit, placeholders, policy_of, read_for_change, read_visit, savepoint
-from psi.errors import MingceError
+from matcher.visits.model import ManagerUnsuitable, VisitNotPlannable, VisitState
+from matcher.visits.records import VisitRow, move_visit, placeholders, policy_of, read_for_change, read_visit
 
 _FIRST_STATES = ("TO_VISIT", "RETURNED")  # the second: a review sent the household back to be visited again
 _VILLAGE_DIGITS = 12
@@ -42,7 +41,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class _Standing:
-    """A household to be visited: its last failed visit, if it has one."""
+    """A household to be visited: its last visit that failed since it waits, if there is one."""
 
     household_id: int
     division: str
@@ -102,21 +101,11 @@ def plan_revisits(office: Office, actor: Actor, area: str, planned_for: date) ->
     return len(due)
 
 
-def assign_many(
-    office: Office, actor: Actor, visit_ids: Sequence[int], manager: str, grid_officer: str
-) -> list[RowOutcome]:
-    """Give these visits to one account; a row that cannot be is refused with a code, the others are done."""
+def assigner(office: Office, actor: Actor, manager: str, grid_officer: str) -> Callable[[int], None]:
+    """What gives one visit to an account. Raises ManagerUnsuitable, TextNotPlain."""
     visitor = _visitor(office, actor, manager)
     grid_officer = require_plain(grid_officer, "grid_officer", optional=True, longest=_LONGEST_NAME)
-    outcomes = []
-    for visit_id in visit_ids:
-        try:
-            with savepoint(office.database):
-                _assign(office, actor, visit_id, visitor, grid_officer)
-            outcomes.append(RowOutcome(visit_id, "done"))
-        except MingceError as error:
-            outcomes.append(RowOutcome(visit_id, "refused", error.code))
-    return outcomes
+    return lambda visit_id: _assign(office, actor, visit_id, visitor, grid_officer)
 
 
 def unassign(office: Office, actor: Actor, visit_id: int, version: int | None) -> VisitState:
@@ -146,7 +135,8 @@ def _waiting(office: Office, actor: Actor, area: str, households: Sequence[int])
     sql = (
         "SELECT household.household_id, division, last.visit_id, last.attempt, last.outcome FROM household"  # noqa: S608
         " LEFT JOIN visit AS last ON last.visit_id = (SELECT MAX(visit_id) FROM visit"
-        "  WHERE visit.household_id = household.household_id AND visit.state = 'FAILED' AND visit.kind = 'first')"
+        "  WHERE visit.household_id = household.household_id AND visit.state = 'FAILED' AND visit.kind = 'first'"
+        "  AND visit.created_at >= household.state_since)"
         f" WHERE household.state IN ({placeholders(_FIRST_STATES)}) AND division GLOB ? || '*'"
         f" AND NOT {_OPEN_VISIT} {bank} {chosen} ORDER BY household.household_id"
     )

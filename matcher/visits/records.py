@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlite_utils import Database
-
-from matcher.accounts.idempotency import Idempotency
 from matcher.bureau.actors import Actor, NotAllowed, Permission
 from matcher.bureau.office import Office
-from matcher.households import Households
+from matcher.households.policies import Policies
 from matcher.personal.fields import require_plain
 from matcher.policy import Policy
 from matcher.rows import fetch_records
@@ -105,32 +100,9 @@ def move_visit(
     return VisitState(visit.visit_id, visit.household_id, wanted, attempt, visit.version + 1)
 
 
-def run_once(
-    office: Office, actor: Actor, key: str | None, operation: str, request: Mapping[str, Any], do: Any
-) -> VisitState:
-    """One change in one transaction; the same ``key`` and request again returns the recorded outcome."""
-    with office.writing():
-        outcome = Idempotency(office).run_within(actor, key, {"operation": operation, **request}, lambda: vars(do()))
-    return VisitState(**outcome)
-
-
-@contextmanager
-def savepoint(database: Database) -> Iterator[None]:
-    """One row of a bulk change: an error undoes this row alone."""
-    database.execute("SAVEPOINT one_row")
-    try:
-        yield
-    except BaseException:
-        database.execute("ROLLBACK TO one_row")
-        raise
-    finally:
-        if database.conn.in_transaction:
-            database.execute("RELEASE one_row")
-
-
 def policy_of(office: Office, division: str) -> Policy:
     """The county's policy in force today. Raises PolicyUnknown."""
-    return Households(office).policy_for(division[:6], office.today()).policy
+    return Policies(office).policy_for(division[:6], office.today()).policy
 
 
 def placeholders(values: Sequence[object]) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from matcher.accounts.idempotency import Idempotency
 from matcher.attachments import Attachment, Attachments, AttachmentUnknown
 from matcher.bureau.actors import Actor
+from matcher.bureau.bulk import Outcome
 from matcher.bureau.office import Office
 from matcher.exports import Format
 from matcher.images import clean_image
@@ -18,7 +21,6 @@ from matcher.visits.form import read_form
 from matcher.visits.marketing import MarketingExport, MarketingImport, export_visits, import_visits
 from matcher.visits.model import (
     Difference,
-    RowOutcome,
     SavedForm,
     Visit,
     VisitDetails,
@@ -26,7 +28,7 @@ from matcher.visits.model import (
 )
 from matcher.visits.place import read_place
 from matcher.visits.planning import Planned
-from matcher.visits.records import read_visit, require_visitor, run_once
+from matcher.visits.records import read_visit, require_visitor
 from matcher.visits.sheet_export import export_sheet, sheet_content
 from matcher.visits.sheet_import import SheetImport, import_sheet, take_sheet
 from matcher.visits.showing import VisitFilter
@@ -45,6 +47,7 @@ class Visits:
     def __init__(self, office: Office) -> None:
         self._office = office
         self.attachments = Attachments(office)
+        self._idempotency = Idempotency(office)
 
     # Plans
 
@@ -62,19 +65,32 @@ class Visits:
             return planning.plan_revisits(self._office, actor, area, planned_for)
 
     def assign_many(
-        self, actor: Actor, visit_ids: Sequence[int], manager: str, *, grid_officer: str = ""
-    ) -> list[RowOutcome]:
+        self,
+        actor: Actor,
+        visit_ids: Sequence[int],
+        manager: str,
+        *,
+        grid_officer: str = "",
+        key: str | None = None,
+    ) -> list[Outcome]:
         """Give visits to one account, also those of another; an outcome for each. Raises ManagerUnsuitable."""
-        with self._office.writing():
-            return planning.assign_many(self._office, actor, visit_ids, manager, grid_officer)
+        assign = planning.assigner(self._office, actor, manager, grid_officer)
+        request = {
+            "operation": "visit.assign", "ids": list(visit_ids), "manager": manager, "grid_officer": grid_officer,
+        }  # fmt: skip
+        return self._idempotency.run_each(actor, key, request, visit_ids, assign)
 
     def assign_area(
-        self, actor: Actor, area: str, manager: str, *, grid: str = "", grid_officer: str = ""
-    ) -> list[RowOutcome]:
+        self, actor: Actor, area: str, manager: str, *, grid: str = "", grid_officer: str = "", key: str | None = None
+    ) -> list[Outcome]:
         """The same for every planned visit of an area, or of one grid of it."""
-        with self._office.writing():
-            visit_ids = planning.planned_in(self._office, actor, area, grid)
-            return planning.assign_many(self._office, actor, visit_ids, manager, grid_officer)
+        assign = planning.assigner(self._office, actor, manager, grid_officer)
+        visit_ids = planning.planned_in(self._office, actor, area, grid)
+        request = {
+            "operation": "visit.assign_area", "area": area, "grid": grid, "manager": manager,
+            "grid_officer": grid_officer,
+        }  # fmt: skip
+        return self._idempotency.run_each(actor, key, request, visit_ids, assign)
 
     def unassign(
         self, actor: Actor, visit_id: int, *, version: int | None = None, key: str | None = None
@@ -218,10 +234,14 @@ class Visits:
             lambda: collecting.accept(self._office, actor, visit_id, version),
         )  # fmt: skip
 
-    def accept_many(self, actor: Actor, visit_ids: Sequence[int]) -> list[RowOutcome]:
+    def accept_many(self, actor: Actor, visit_ids: Sequence[int], *, key: str | None = None) -> list[Outcome]:
         """The same for several, as they are now; an outcome for each."""
-        with self._office.writing():
-            return collecting.accept_many(self._office, actor, visit_ids)
+
+        def accept(visit_id: int) -> None:
+            collecting.accept(self._office, actor, visit_id, None)
+
+        request = {"operation": "visit.accept_many", "ids": list(visit_ids)}
+        return self._idempotency.run_each(actor, key, request, visit_ids, accept)
 
     def return_visit(
         self, actor: Actor, visit_id: int, remark: str, *, version: int | None = None, key: str | None = None
@@ -259,6 +279,13 @@ class Visits:
         return forms.accepted_forms(self._office, household_ids)
 
     def _once(
-        self, actor: Actor, key: str | None, operation: str, visit_id: int, request: Mapping[str, Any], do: Any
+        self,
+        actor: Actor,
+        key: str | None,
+        operation: str,
+        visit_id: int,
+        request: Mapping[str, Any],
+        do: Callable[[], VisitState],
     ) -> VisitState:
-        return run_once(self._office, actor, key, operation, {"visit": visit_id, **request}, do)
+        asked = {"operation": operation, "visit": visit_id, **request}
+        return VisitState(**self._idempotency.run(actor, key, asked, lambda: asdict(do())))

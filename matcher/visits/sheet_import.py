@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from matcher.bureau.actors import Actor, Permission
+from matcher.bureau.bulk import savepoint
 from matcher.bureau.office import Office
 from matcher.tables.xlsx_reader import read_sheets
 from matcher.transit import private_folder
@@ -23,7 +24,7 @@ from matcher.visits.forms import compare_forms, present_form
 from matcher.visits.model import Difference, VisitChanged
 from matcher.visits.place import beijing_time, number_or_text, read_place
 from matcher.visits.problems import FormInvalid, FormProblem, Location
-from matcher.visits.records import read_visit, savepoint
+from matcher.visits.records import read_visit
 from matcher.visits.sheet_export import FILE
 from psi.errors import MingceError
 

@@ -39,6 +39,7 @@ class VisitFilter:
     manager: str = ""
     planned_from: str = ""
     planned_to: str = ""
+    household_id: int | None = None
 
     def conditions(self) -> Iterator[tuple[str, object]]:
         for value, condition in (
@@ -49,6 +50,7 @@ class VisitFilter:
             (self.manager, "manager = ?"),
             (self.planned_from, "planned_for >= ?"),
             (self.planned_to, "planned_for <= ?"),
+            (self.household_id, "visit.household_id = ?"),
         ):
             if value:
                 yield condition, value

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from matcher.generate.places import list_towns
 from scripts.demo.runner import Demo, DemoFailed
 
 COUNTY = "330922"
@@ -70,7 +71,9 @@ def _meet(show: Demo, customers: int) -> None:
     show.run("bank", "init", "bank", "--name", BANK, "--division", COUNTY)
     show.run("bureau", "init", "bureau", "--name", BUREAU, "--division", COUNTY)
     config = show.folder / "bureau" / "mingce.toml"
-    config.write_text("# 虚构数据 made-up people\ndemo = true\n" + config.read_text("utf-8"), "utf-8")
+    towns = "".join(f'"{town.code}" = "{town.name}"\n' for town in list_towns(COUNTY))
+    settings = f"# 虚构数据 made-up people\ndemo = true\n{config.read_text('utf-8')}\n[townships]\n{towns}"
+    config.write_text(settings, "utf-8")
     for home, identity in (("bank", "province"), ("bank", "bureau"), ("bureau", "province"), ("bureau", "bank")):
         shutil.copy(show.folder / identity / "identity.json", show.folder / home / f"{identity}.identity.json")
     _authorise(show, customers)

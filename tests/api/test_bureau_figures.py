@@ -20,6 +20,7 @@ from bureau_server import RunningBureau, running_bureau
 from figures_scene import Scene
 
 from matcher.figures.service import Figures
+from matcher.reports.service import Reports
 
 
 @pytest.fixture
@@ -30,7 +31,8 @@ def bureau(tmp_path: Path) -> Iterator[RunningBureau]:
     for household in households:
         scene.loan(household, "2025-02-10", 10_000_00)
     scene.claim(2024)
-    with running_bureau(office) as running:
+    reports = Reports(office, {TOWNSHIP_CODE: "演示镇"}, is_demo=True)
+    with running_bureau(office, reports=reports) as running:
         yield running
         running.check_invariants()
     office.close()
@@ -61,6 +63,14 @@ def test_reports_are_documents(bureau: RunningBureau) -> None:
         answer = bureau.get(HANDLER, path, **query)
         assert answer.status_code == 200, answer.text
         assert answer.json()["tables"][0]["columns"]
+        assert answer.json()["demo"]
+
+
+def test_townships_go_by_their_names(bureau: RunningBureau) -> None:
+    tables = {
+        table["name"]: table for table in bureau.get(HANDLER, "/v1/reports/monthly", month="2025-02").json()["tables"]
+    }
+    assert [row["name"] for row in tables["乡镇"]["rows"]] == ["演示镇", OTHER_TOWNSHIP_CODE]
 
 
 def test_a_township_and_a_bank_get_less(bureau: RunningBureau) -> None:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from bureau_office import CHECKER, HANDLER, MANAGER, OTHER_CHECKER, TOWNSHIP, make_office, person, spring
 from bureau_server import RunningBureau, running_bureau
-from reviewing import DAY_S, add_waiting, begin, state_of
+from reviewing import DAY_S, add_waiting, begin, decide, state_of
 
 from keys.clock import SettableClock
 from matcher.bureau.actors import Actor
@@ -103,6 +103,26 @@ def test_each_refusal_has_its_status(bureau: RunningBureau, office: Office) -> N
     assert bureau.post(CHECKER, f"{path}/confirm", {"digest": digest}).status_code == 200
     assert code_of(bureau.post(OTHER_CHECKER, f"{path}/confirm", {"digest": digest})) == (409, "decision_made")
     assert code_of(bureau.post(HANDLER, f"/v1/reviews/{household}/claim")) == (409, "move_invalid")
+
+
+def test_a_proposal_is_taken_back_by_whoever_made_it(bureau: RunningBureau, office: Office) -> None:
+    (household,) = add_waiting(office)
+    decided = propose(bureau, household)
+    path = f"/v1/decisions/{decided['decision_id']}"
+    assert code_of(bureau.post(CHECKER, f"{path}/withdraw", {})) == (403, "not_allowed")
+    assert bureau.post(HANDLER, f"{path}/withdraw", {"remark": "选错了户"}).json()["state"] == "withdrawn"
+    assert code_of(bureau.post(CHECKER, f"{path}/confirm", {"digest": decided["digest"]})) == (409, "decision_made")
+    assert code_of(bureau.post(HANDLER, "/v1/decisions/99/withdraw", {})) == (404, "decision_unknown")
+
+
+def test_a_refused_family_is_told_once(bureau: RunningBureau, office: Office) -> None:
+    (household,) = add_waiting(office)
+    decide(office, household, "reject", reasons=["N01"], remark="另有收入")
+    path, body = f"/v1/reviews/{household}/refusal/told", {"how": "上门告知"}
+    assert code_of(bureau.post(CHECKER, path, body)) == (403, "not_allowed")
+    assert bureau.post(HANDLER, path, body).status_code == 204
+    assert code_of(bureau.post(HANDLER, path, body)) == (409, "refusal_told")
+    assert bureau.get(HANDLER, f"/v1/reviews/{household}").json()["decisions"][0]["told_at"]
 
 
 def test_bodies_that_are_none(bureau: RunningBureau) -> None:

@@ -159,6 +159,16 @@ def test_loans_of_a_household_share_its_cap_over_all_banks(desk: Desk) -> None:
     ]
 
 
+def test_the_cases_of_one_family_share_its_cap(desk: Desk) -> None:
+    """Removed in one year and listed anew in another, under another number."""
+    first, second = desk.lender.add_household(), desk.lender.add_household()
+    desk.run("INSERT INTO household_link VALUES (?, ?, 2, '')", second, first)
+    loans = [lend(desk, ("drawdown", START, 200_000 * YUAN), household=household) for household in (first, second)]
+    desk.claims.accrue(date(2024, 6, 20))
+    counted = [pieces(line)[0][3] for loan in loans for line in lines(desk, loan)]
+    assert counted == [300_000 * YUAN, 200_000 * YUAN]
+
+
 def test_a_county_with_a_capped_finance_share(tmp_path: Path) -> None:
     desk = make_desk(tmp_path, LINPING)
     household = desk.lender.add_household()

@@ -84,6 +84,14 @@ def test_a_borrower_of_two_households_is_shown(desk: Desk, claim: int) -> None:
     ]  # fmt: skip
 
 
+def test_a_borrower_in_two_cases_of_one_family_is_not(desk: Desk, claim: int) -> None:
+    with triggers_aside(desk.office):
+        desk.office.database.execute("UPDATE member SET item_ref = x'01'  WHERE household_id IN (1, 2)")
+        desk.office.database.execute("INSERT INTO household_link VALUES (2, 1, 1, '')")
+    desk.claims.freeze(BANK_CLERK, claim)
+    assert desk.claims.get(BANK_CLERK, claim).exceptions == []
+
+
 def test_nothing_is_half_frozen_when_the_process_dies(desk: Desk, claim: int, monkeypatch: pytest.MonkeyPatch) -> None:
     class Killed(BaseException):
         pass

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from visiting import add_accounts, household_items, to_be_visited, visit_household
 
-from matcher.bureau.department_checks import DepartmentChecks
 from matcher.bureau.office import Office
+from matcher.checks.service import DepartmentChecks
 from matcher.eligibility import Facts, Outcome, Verdict, assess
 from matcher.households import Households, KnownFacts
 from matcher.households.facts import Source

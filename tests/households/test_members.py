@@ -34,6 +34,7 @@ from matcher.households import (
     NumberInvalid,
     SettlementInvalid,
 )
+from matcher.households.families import CASES_OF_FAMILY, read_families
 from matcher.personal.fields import TextNotPlain
 
 ROWS = [Match(person(place), household_no="H1", name=f"演示{place}") for place in range(2)]
@@ -159,6 +160,33 @@ def test_the_same_people_under_another_number_are_linked(
     older, newer = households.list(HANDLER)
     (link,) = households.show(HANDLER, newer.household_id).links
     assert (link.household_no, link.shared) == (older.household_no, 2)
+
+
+def test_a_family_that_begins_anew_by_other_members_is_linked_by_its_number(
+    office: Office, households: Households, tmp_path: Path
+) -> None:
+    take(office, tmp_path, [Match(person(7), household_no="H2")])
+    (first,) = (row.household_id for row in households.list(HANDLER))
+    households.refine_many(HANDLER, [first], "out", reasons=["N05"])
+    assert take(office, tmp_path, [Match(person(8), household_no="H2")], epoch="2027").links == 1
+    assert read_families(office.database) == {first: first, first + 1: first}
+
+
+def test_each_case_follows_the_one_with_most_of_its_people(
+    office: Office, households: Households, tmp_path: Path
+) -> None:
+    """The fourth shares fewer people with the third than with the second; two that follow each other are one family."""
+    take(office, tmp_path, [Match(person(place), household_no=f"H{place}") for place in range(1, 8)])
+    links = [(2, 1, 2), (4, 2, 2), (4, 3, 1), (5, 6, 1), (6, 5, 1)]
+    with office.writing() as database:
+        database.conn.executemany("INSERT INTO household_link VALUES (?, ?, ?, '')", links)
+        families = read_families(database)
+        assert families == {1: 1, 2: 1, 4: 1, 5: 5, 6: 5}
+        for household in range(1, 8):
+            statement = f"{CASES_OF_FAMILY} SELECT household_id FROM family_case"  # noqa: S608 (our own text)
+            rows = database.execute(statement, [household]).fetchall()
+            family = {case for case in range(1, 8) if families.get(case, case) == families.get(household, household)}
+            assert {case for (case,) in rows} == family
 
 
 def test_a_label_that_changes_under_a_case_at_work_is_noted_each_time(

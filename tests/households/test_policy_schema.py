@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from matcher.policy import list_examples
-from scripts.policy_schema import policy_schema
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "docs" / "reference" / "policy.schema.json"
 
@@ -49,10 +48,6 @@ def faults(value: Any, schema: dict[str, Any], root: dict[str, Any], path: str =
 def published() -> dict[str, Any]:
     found: dict[str, Any] = json.loads(PUBLISHED.read_text("utf-8"))
     return found
-
-
-def test_the_published_schema_is_up_to_date() -> None:
-    assert PUBLISHED.read_text("utf-8") == policy_schema(), "python -m scripts.policy_schema"
 
 
 @pytest.mark.parametrize("path", list_examples(), ids=lambda path: path.name)

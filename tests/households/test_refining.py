@@ -65,7 +65,7 @@ def test_a_person_takes_over_group_by_group(
     assert states(office) == {"MATCHED": 5, "REFINED_IN": 2, "REFINED_OUT": 2}
     (move,) = [m for m in households.show(HANDLER, mixed["old"][0]).moves if m.to_state == "REFINED_OUT"]
     assert (move.reasons, move.remark, move.account) == (("N04",), "超龄", "jingban")
-    policy = households.policy_for(COUNTY, office.today()).sha256
+    policy = households.policies.policy_for(COUNTY, office.today()).sha256
     assert office.database.execute(
         "SELECT COUNT(*) FROM audit WHERE json_extract(detail, '$.purpose') = ?", [f"policy {policy}"]
     ).fetchone() == (4,)

@@ -209,7 +209,7 @@ def test_only_an_overdue_loan_is_written_off(loan: int, loans: Loans, enter: Ent
     enter(Overdue(on_day=SEPTEMBER, contract_no="HT-1"))
     enter(WrittenOff(on_day=date(2025, 1, 1), contract_no="HT-1"))
     assert (state(loans), account(loans).ended_on) == ("WRITTEN_OFF", date(2025, 1, 1))
-    assert spans(loans) == [("overdue", "2024-09-01", "2025-01-01")]
+    assert spans(loans) == [("overdue", "2024-09-01", "")], "what is paid after it bears no subsidy either"
 
 
 def test_the_county_suspends_resumes_and_stops_the_subsidy(loan: int, loans: Loans, enter: Enter) -> None:

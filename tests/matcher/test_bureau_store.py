@@ -28,8 +28,9 @@ from handed_over import (
 from keys.identity import PublicIdentity
 from keys.receipts import ReceiptKeys
 from matcher.bureau.refusals import ReceiptKeyMissing
-from matcher.bureau.store import BankConflict, BureauStore, ReceiptKeyConflict, mask_name
+from matcher.bureau.store import BankConflict, BureauStore, ReceiptKeyConflict
 from matcher.handover import BankUntrusted
+from matcher.masking import mask_name
 from matcher.sealing import SealedDataDamaged
 from psi.errors import InputError
 

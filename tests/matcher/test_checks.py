@@ -19,7 +19,7 @@ from matcher.bank.runs import Run, RunStateInvalid
 from matcher.bank.screening import screening_schema
 from matcher.bank.store import BankStore
 from matcher.bank.warrants import Terms, Warrant
-from matcher.bureau.checks import count_results, iterate_results, open_check_store, result_columns
+from matcher.checks.results import count_results, iterate_results, open_check_store, result_columns
 from matcher.schemas import get_schema
 from matcher.sealing import SealedDataDamaged
 from psi.edition import PAYLOAD_TYPE, Manifest

@@ -28,10 +28,11 @@ from visiting import to_be_visited
 from keys.clock import SettableClock
 from matcher.bank.runs import RunStateInvalid
 from matcher.bank.store import BankStore
-from matcher.bureau.actors import NotAllowed
-from matcher.bureau.check_coverage import ChecksMissing, find_missing, require_checks
-from matcher.bureau.department_checks import CheckConflict, CheckEntryInvalid, DepartmentChecks
+from matcher.bureau.actors import Actor, NotAllowed
 from matcher.bureau.office import Office
+from matcher.checks.coverage import ChecksMissing, find_missing, require_checks
+from matcher.checks.exporting import export_results
+from matcher.checks.service import CheckConflict, CheckEntryInvalid, DepartmentChecks
 from matcher.personal.fields import TextNotPlain
 from matcher.personal.reveal import MemberUnknown
 from matcher.policy.model import Checks
@@ -66,6 +67,30 @@ def members(office: Office) -> list[tuple[int, int]]:
 def audits(office: Office, action: str) -> list[str]:
     rows = fetch_all(office.database, "SELECT detail FROM audit WHERE action = ? ORDER BY seq", [action])
     return [detail for (detail,) in rows]
+
+
+class TestExporting:
+    def export(self, office: Office, store: BankStore, path: Path, actor: Actor = HANDLER, reason: str = "") -> str:
+        run = store.runs.list_all()[0] if store.runs.list_all() else checked(store, [(person(0), LOW)])
+        rows = export_results(office, actor, path, store=store, run=run, schema=MINZHENG, format="csv", reason=reason)
+        assert rows == 1
+        return path.read_text("utf-8-sig")
+
+    def test_masked_unless_a_reason_says_why_not(self, office: Office, store: BankStore, tmp_path: Path) -> None:
+        assert person(0) not in self.export(office, store, tmp_path / "a.csv")
+        assert person(0) in self.export(office, store, tmp_path / "b.csv", reason="与民政核对")
+        masked, whole = audits(office, "export.check")
+        assert '"masked":true' in masked
+        assert '"purpose":"与民政核对"' in whole
+        assert person(0) not in masked + whole
+
+    def test_only_who_may_see_answers_and_reveal(self, office: Office, store: BankStore, tmp_path: Path) -> None:
+        for actor in (AUDITOR, BANK_ADMIN, TOWNSHIP, DEPARTMENT):
+            with pytest.raises(NotAllowed):
+                self.export(office, store, tmp_path / "a.csv", actor)
+        with pytest.raises(TextNotPlain):
+            self.export(office, store, tmp_path / "a.csv", reason=f"核对 {person(0)}")
+        assert not (tmp_path / "a.csv").exists()
 
 
 class TestTaking:

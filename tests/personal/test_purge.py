@@ -20,8 +20,8 @@ from keys.database import reading
 from keys.envelope import sign_envelope
 from keys.identity import Identity
 from matcher.bureau.actors import NotAllowed
-from matcher.bureau.department_checks import DepartmentChecks
 from matcher.bureau.office import FILE_NAME, Office
+from matcher.checks.service import DepartmentChecks
 from matcher.households import Households
 from matcher.personal import purge as module
 from matcher.personal.purge import Purge, Purged

@@ -10,11 +10,11 @@ from reviewing import DAY_S, add_waiting, confirm_quietly, decide, state_of
 
 from keys.clock import SettableClock
 from matcher.bureau.actors import NotAllowed, SamePerson
+from matcher.bureau.bulk import Outcome
 from matcher.bureau.office import Office
 from matcher.households import ReasonMissing
 from matcher.personal.fields import TextNotPlain
 from matcher.reviews import Reviews
-from matcher.reviews.bulk import Outcome
 from matcher.reviews.errors import AppealUsed, ConfirmationRuns, ObjectionLate, RemarkMissing
 from matcher.states import MoveInvalid
 from psi.errors import InputError

@@ -25,8 +25,8 @@ from visiting import household_items, plan_and_assign, to_be_visited, visit_hous
 from keys.clock import SettableClock
 from matcher.accounts.idempotency import IdempotencyConflict
 from matcher.bureau.actors import Actor, NotAllowed, Role, SamePerson
-from matcher.bureau.check_coverage import ChecksMissing
 from matcher.bureau.office import Office
+from matcher.checks.coverage import ChecksMissing
 from matcher.households import HouseholdUnknown, ReasonMissing
 from matcher.households.policies import Policies
 from matcher.policy import PolicyUnknown, list_examples

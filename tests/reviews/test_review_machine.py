@@ -30,6 +30,7 @@ from reviewing import DAY_S, FITTING, begin, enter_checks
 from visiting import add_accounts, collect, form_values, household_items, plan_and_assign, to_be_visited
 
 from matcher.bureau.actors import Actor, Role
+from matcher.households import Households
 from matcher.reviews import Reviews
 from matcher.visits.service import Visits
 from psi.errors import MingceError
@@ -37,7 +38,7 @@ from psi.errors import MingceError
 EVERYTHING = Actor("quanneng", frozenset({Role.HANDLER, Role.CHECKER, Role.TOWNSHIP}), townships=(COUNTY,))
 ACTORS = st.sampled_from([HANDLER, CHECKER, OTHER_CHECKER, TOWNSHIP, MANAGER, EVERYTHING])
 PLACES = st.sampled_from([0, 1])
-VERDICTS = st.sampled_from(["approve", "reject", "return", "graduate", "suspend", "resume", "remove"])
+VERDICTS = st.sampled_from(["approve", "reject", "return", "graduate", "suspend", "resume", "remove", "give_up"])
 
 _HOW_IT_CAME = """
     SELECT decision.proposed_by, decision.decided_by, visit.collector, visit.state, form.digest = decision.form_digest,
@@ -137,6 +138,10 @@ def machine(template: Path, reached: set[str]) -> type[RuleBasedStateMachine]:
             self.attempt(lambda: self.reviews.decisions.send_back(actor, *self.open_decision(), remark="x"))
 
         @rule(actor=ACTORS)
+        def withdraw(self, actor: Actor) -> None:
+            self.attempt(lambda: self.reviews.decisions.withdraw(actor, self.open_decision()[0]))
+
+        @rule(actor=ACTORS)
         def begin_and_tell(self, actor: Actor) -> None:
             self.attempt(lambda: self.reviews.confirmations.begin(actor, self.households))
             for household in self.households:
@@ -169,7 +174,7 @@ def machine(template: Path, reached: set[str]) -> type[RuleBasedStateMachine]:
         def wait(self, days: int) -> None:
             self.clock.advance(days * DAY_S)
 
-        @rule(place=PLACES, state=st.sampled_from(["APPROVED", "FINAL", "SUSPENDED"]))
+        @rule(place=PLACES, state=st.sampled_from(["APPROVED", "FINAL", "SUSPENDED", "REFINED_OUT"]))
         def write_past_the_program(self, place: int, state: str) -> None:
             before = self.state(place)
             with suppress(pysqlite3.IntegrityError), self.office.writing() as database:
@@ -189,6 +194,10 @@ def machine(template: Path, reached: set[str]) -> type[RuleBasedStateMachine]:
             if state in ("TO_VISIT", "RETURNED"):
                 self.visit(place, MANAGER, CHECKER)
                 enter_checks(self.office, [household])
+            elif state == "REFINED_OUT":  # given up
+                Households(self.office).supplement_many(HANDLER, [household], remark="已返乡")
+                with self.office.writing():
+                    Households(self.office).move_within(HANDLER, household, "TO_VISIT")
             elif state in ("PENDING_REVIEW", "IN_REVIEW"):
                 self.propose(actor, place, "approve", "x", False)
                 self.confirm(CHECKER, True)

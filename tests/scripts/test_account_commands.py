@@ -101,7 +101,12 @@ def test_a_sentence_says_what_is_wrong_with_an_account(home: Path) -> None:
     assert "--township" in refused["error"]["message"]
 
 
-def test_serve_answers_accounts_until_it_is_told_to_stop(home: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("second_factor", [True, False], ids=["as it is by default", "told not to"])
+def test_serve_answers_accounts_until_it_is_told_to_stop(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, second_factor: bool
+) -> None:
+    if not second_factor:
+        monkeypatch.setenv("MINGCE_SIGN_IN__SECOND_FACTOR", "false")
     address, log = tmp_path / "address", tmp_path / "log"
     command = [sys.executable, "-m", "scripts.cli", "bureau", "serve", "--port", "0", "--address-file", str(address)]
     with log.open("wb") as stream, subprocess.Popen(command, cwd=home, stderr=stream) as server:
@@ -114,11 +119,16 @@ def test_serve_answers_accounts_until_it_is_told_to_stop(home: Path, tmp_path: P
                 answer = client.post("/v1/sessions", json={"name": "guanli1", "password": password})
                 assert answer.status_code == 201
                 headers = {"Authorization": f"Bearer {answer.json()['token']}"}
-                assert client.get("/v1/sessions/current", headers=headers).json()["roles"] == ["admin"]
+                account = client.get("/v1/sessions/current", headers=headers).json()
+                if second_factor:
+                    assert account["code"] == "second_factor_missing"
+                else:
+                    assert account["roles"] == ["admin"]
+                assert "登录" in client.get("/sign-in").text
         finally:
             server.terminate()
             assert server.wait(timeout=20) == -signal.SIGTERM
-    assert "guanli1" in log.read_text("utf-8")
+    assert second_factor or "guanli1" in log.read_text("utf-8")
     assert password not in log.read_text("utf-8")
 
 

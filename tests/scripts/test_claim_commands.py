@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import csv
-import json
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
+from bureau_desk import BureauDesk
 from bureau_office import (
     AUDITOR,
     BANK_ADMIN,
@@ -18,20 +17,13 @@ from bureau_office import (
     OTHER_CHECKER,
     PROVINCE,
     make_account,
-    make_office,
-    password_of,
 )
 from lending import FIRST_DAY, LAST_DAY, entry, final_households, lend
-from typer.testing import CliRunner
 
-from keys.clock import SettableClock, parse_time
 from keys.files import Locked, exclusive_lock
 from matcher.bureau.actors import Actor, Role
-from matcher.bureau.office import STORE_SECRET
 from matcher.loans import Loans
-from psi.errors import InputError, MingceError
-from scripts import home as home_module
-from scripts.cli import app
+from psi.errors import InputError
 from scripts.nightly import LOCK
 
 SECOND = Actor("yinhang-fuhe", frozenset({Role.BANK_ADMIN}), bank=BANK_NO)
@@ -39,35 +31,11 @@ NOW = "2026-01-10T02:00:00Z"
 PAID = {"2024-06-20": 44_333, "2024-09-20": 97_111, "2024-12-20": 96_056, "2025-03-20": 95_000, "2025-05-10": 52_778}
 
 
-class Bureau:
-    """A bureau's home; each command as one of its people."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def run(self, actor: Actor | None, *words: object, code: int = 0) -> dict[str, Any]:
-        signed: list[str] = []
-        if actor is not None:
-            password = self.folder / "password"
-            password.write_text(password_of(actor), "utf-8")
-            signed = ["--as", actor.name, "--password-file", str(password)]
-        told = [*map(str, words), *signed, "--config", str(self.folder / "bureau"), "--json"]
-        done = CliRunner().invoke(app, told, catch_exceptions=False)
-        assert done.exit_code == code, done.output
-        return dict(json.loads(done.stdout))
-
-
 @pytest.fixture
-def bureau(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bureau:
+def bureau(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BureauDesk:
     """Two families have borrowed and repaid, their interest paid on time; it is January 2026."""
-    folder = tmp_path / "bureau"
-    CliRunner().invoke(app, ["bureau", "init", str(folder), "--division", "330922"], catch_exceptions=False)
-    config = folder / "mingce.toml"
-    config.write_text(f"demo = true\n{config.read_text('utf-8')}", "utf-8")
-    monkeypatch.setenv(home_module.DEMO_CLOCK, NOW)
-    secret = home_module.open_home(folder, "bureau").open_keys().get_store_secret(STORE_SECRET)
-    monkeypatch.setattr("bureau_office.SECRET", secret)  # the office of this home has its own
-    office = make_office(folder, SettableClock(parse_time(NOW)))
+    bureau = BureauDesk(tmp_path, monkeypatch, moment=NOW)
+    office = bureau.office()
     for place, household in enumerate(final_households(office, 2)):
         number = f"HT-{place}"
         lend(office, household, number)
@@ -77,61 +45,74 @@ def bureau(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bureau:
     for actor in (BANK_ADMIN, SECOND, AUDITOR, HANDLER, CHECKER, OTHER_CHECKER, PROVINCE):
         make_account(office, actor)
     office.close()
-    return Bureau(tmp_path)
+    return bureau
 
 
-def test_a_claim_from_the_first_night_to_the_last_step(bureau: Bureau, tmp_path: Path) -> None:
-    night = bureau.run(None, "bureau", "nightly", "--day", "2024-12-31")
+def test_a_claim_from_the_first_night_to_the_last_step(bureau: BureauDesk, tmp_path: Path) -> None:
+    night = bureau.result(None, "bureau", "nightly", "--day", "2024-12-31")
     assert (night["accrual"]["loans"], night["accrual"]["lines"]) == (2, 8)
     assert night["figures"]["changed"]
-    again = bureau.run(None, "bureau", "nightly", "--day", "2024-12-31")
+    again = bureau.result(None, "bureau", "nightly", "--day", "2024-12-31")
     assert (again["accrual"]["digest"], again["figures"]["changed"]) == (night["accrual"]["digest"], False)
 
-    claim = bureau.run(BANK_ADMIN, "claim", "open", 2024)["claim_id"]
-    frozen = bureau.run(BANK_ADMIN, "claim", "freeze", claim)
+    claim = bureau.result(BANK_ADMIN, "claim", "open", 2024)["claim_id"]
+    frozen = bureau.result(BANK_ADMIN, "claim", "freeze", claim)
     assert frozen["lines"] == 6
     assert frozen["amounts"]["fiscal"] == "343.76"  # twice the worked example's 171.88
 
     figures = tmp_path / "银行数字.csv"
-    bureau.run(BANK_ADMIN, "claim", "export", claim, figures)
+    bureau.result(BANK_ADMIN, "claim", "export", claim, figures)
     text = figures.read_text("utf-8-sig")
     figures.write_text(text.replace('"32.09"', '"32.10"', 1), "utf-8")
-    found = bureau.run(BANK_ADMIN, "claim", "reconcile", claim, figures, code=4)
+    found = bureau.result(BANK_ADMIN, "claim", "reconcile", claim, figures, code=4)
     assert [each["kind"] for each in found["differences"]] == ["amounts"]
-    (exception,) = bureau.run(BANK_ADMIN, "claim", "show", claim)["exceptions"]
-    bureau.run(BANK_ADMIN, "claim", "settle", exception["exception_id"], "--why", "银行按期末四舍五入")
-    bureau.run(SECOND, "claim", "move", claim, "check")
+    (exception,) = bureau.result(BANK_ADMIN, "claim", "show", claim)["exceptions"]
+    bureau.result(BANK_ADMIN, "claim", "settle", exception["exception_id"], "--why", "银行按期末四舍五入")
+    bureau.result(SECOND, "claim", "move", claim, "check")
 
-    for line in bureau.run(AUDITOR, "claim", "sample", claim, "--size", 3)["lines"]:
-        told = bureau.run(AUDITOR, "claim", "explain", line)
+    for line in bureau.result(AUDITOR, "claim", "sample", claim, "--size", 3)["lines"]:
+        told = bureau.result(AUDITOR, "claim", "explain", line)
         assert told["steps"][0]["name"] == "gross"
-        bureau.run(AUDITOR, "claim", "finding", claim, line, "ok")
+        bureau.result(AUDITOR, "claim", "finding", claim, line, "ok")
     steps = [
         (AUDITOR, "audit"), (BANK_ADMIN, "submit"), (HANDLER, "take-up"), (CHECKER, "approve"), (HANDLER, "pass-on"),
         (PROVINCE, "grant"), (OTHER_CHECKER, "pay"), (CHECKER, "close"),
     ]  # fmt: skip
     for actor, step in steps:
-        done = bureau.run(actor, "claim", "move", claim, step)
+        done = bureau.result(actor, "claim", "move", claim, step)
     assert (done["state"], done["digest"]) == ("CLOSED", frozen["digest"])
-    assert bureau.run(AUDITOR, "claim", "verify", claim)["digest"] == frozen["digest"]
-    assert [each["state"] for each in bureau.run(HANDLER, "claim", "list")["claims"]] == ["CLOSED"]
+    assert bureau.result(AUDITOR, "claim", "verify", claim)["digest"] == frozen["digest"]
+    assert [each["state"] for each in bureau.result(HANDLER, "claim", "list")["claims"]] == ["CLOSED"]
 
 
-def test_a_claim_for_a_person_to_read(bureau: Bureau, tmp_path: Path) -> None:
-    claim = bureau.run(BANK_ADMIN, "claim", "open", 2024)["claim_id"]
-    bureau.run(BANK_ADMIN, "claim", "freeze", claim)
-    (tmp_path / "password").write_text(password_of(BANK_ADMIN), "utf-8")
-    signed = [
-        "--as",
-        BANK_ADMIN.name,
-        "--password-file",
-        str(tmp_path / "password"),
-        "--config",
-        str(tmp_path / "bureau"),
-    ]
+def test_what_the_county_holds_up_or_stops_comes_back_in_the_next_claim(bureau: BureauDesk) -> None:
+    """By hand: of the 91 days due on 2024-12-20 (fiscal 69.51) the first loan loses October's 31, so R2(½ (725.00 −
+    633.33)) = 45.84 remain; the second all from 1 December on, so R2(½ (857.92 − 749.44)) = 54.24."""
+    first = bureau.result(BANK_ADMIN, "claim", "open", 2024)["claim_id"]
+    frozen = bureau.result(BANK_ADMIN, "claim", "freeze", first)
+    assert bureau.refused(BANK_ADMIN, "loan", "stop", 2, "--from", "2024-12-01") == "not_allowed"
+    bureau.result(HANDLER, "loan", "suspend", 1, "--from", "2024-10-01", "--remark", "核实用途")
+    bureau.result(HANDLER, "loan", "resume", 1, "--on", "2024-11-01")
+    bureau.result(HANDLER, "loan", "stop", 2, "--from", "2024-12-01", "--reason", "N31")
+    bureau.result(None, "bureau", "nightly")
+    second = bureau.result(BANK_ADMIN, "claim", "open", 2025)["claim_id"]
+    bureau.result(BANK_ADMIN, "claim", "freeze", second)
+    found = bureau.result(BANK_ADMIN, "claim", "show", second)
+    lines = [(line["contract_no"], line["period_start"], line["amounts"]["fiscal"]) for line in found["shown"]]
+    assert lines == [
+        ("HT-0", "2024-09-21", "-23.67"), ("HT-0", "2024-12-21", "68.75"), ("HT-0", "2025-03-21", "38.20"),
+        ("HT-1", "2024-09-21", "-15.27"),
+    ]  # fmt: skip
+    assert found["amounts"]["fiscal"] == "68.01"
+    assert bureau.result(BANK_ADMIN, "claim", "verify", first)["digest"] == frozen["digest"]
+
+
+def test_a_claim_for_a_person_to_read(bureau: BureauDesk, tmp_path: Path) -> None:
+    claim = bureau.result(BANK_ADMIN, "claim", "open", 2024)["claim_id"]
+    bureau.result(BANK_ADMIN, "claim", "freeze", claim)
 
     def shown(*words: object) -> str:
-        return CliRunner().invoke(app, [*map(str, words), *signed], catch_exceptions=False).stdout
+        return bureau.run(BANK_ADMIN, *words).stdout
 
     listed = shown("claim", "list")
     assert "已核算" in listed
@@ -145,35 +126,34 @@ def test_a_claim_for_a_person_to_read(bureau: Bureau, tmp_path: Path) -> None:
     assert "按比例承担贴息和让利" in told
 
 
-def test_a_second_person_is_asked_for_in_words(bureau: Bureau) -> None:
-    claim = bureau.run(BANK_ADMIN, "claim", "open", 2024)["claim_id"]
-    bureau.run(BANK_ADMIN, "claim", "freeze", claim)
-    with pytest.raises(MingceError) as caught:
-        bureau.run(BANK_ADMIN, "claim", "move", claim, "check")
-    assert caught.value.code in ("same_person", "claim_not_ready")
-    with pytest.raises(MingceError) as caught:
-        bureau.run(HANDLER, "claim", "freeze", claim)
-    assert caught.value.code == "not_allowed"
+def test_a_second_person_is_asked_for_in_words(bureau: BureauDesk) -> None:
+    claim = bureau.result(BANK_ADMIN, "claim", "open", 2024)["claim_id"]
+    bureau.result(BANK_ADMIN, "claim", "freeze", claim)
+    assert bureau.refused(SECOND, "claim", "move", claim, "check") == "claim_not_ready"
+    figures = bureau.folder / "lines.csv"
+    bureau.result(BANK_ADMIN, "claim", "export", claim, figures)
+    bureau.result(BANK_ADMIN, "claim", "reconcile", claim, figures)
+    assert bureau.refused(BANK_ADMIN, "claim", "move", claim, "check") == "same_person"
+    assert bureau.refused(HANDLER, "claim", "freeze", claim) == "not_allowed"
 
 
-def test_the_export_opens_as_text(bureau: Bureau, tmp_path: Path) -> None:
-    claim = bureau.run(BANK_ADMIN, "claim", "open", 2024)["claim_id"]
-    bureau.run(BANK_ADMIN, "claim", "freeze", claim)
+def test_the_export_opens_as_text(bureau: BureauDesk, tmp_path: Path) -> None:
+    claim = bureau.result(BANK_ADMIN, "claim", "open", 2024)["claim_id"]
+    bureau.result(BANK_ADMIN, "claim", "freeze", claim)
     for name in ("lines.csv", "lines.xlsx"):
-        assert bureau.run(BANK_ADMIN, "claim", "export", claim, tmp_path / name)["rows"] == 6
+        assert bureau.result(BANK_ADMIN, "claim", "export", claim, tmp_path / name)["rows"] == 6
     with (tmp_path / "lines.csv").open(encoding="utf-8-sig", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert rows[0]["起息日"] == FIRST_DAY.isoformat()
-    same = bureau.run(BANK_ADMIN, "claim", "reconcile", claim, tmp_path / "lines.xlsx")
+    same = bureau.result(BANK_ADMIN, "claim", "reconcile", claim, tmp_path / "lines.xlsx")
     assert same["differences"] == []
 
 
-def test_two_nights_at_a_time_exclude_each_other(bureau: Bureau) -> None:
-    with exclusive_lock(bureau.folder / "bureau" / LOCK), pytest.raises(Locked):
-        bureau.run(None, "bureau", "nightly")
-    assert bureau.run(None, "bureau", "nightly")["day"] == "2026-01-09"
+def test_two_nights_at_a_time_exclude_each_other(bureau: BureauDesk) -> None:
+    with exclusive_lock(bureau.home / LOCK):
+        assert bureau.refused(None, "bureau", "nightly") == Locked.code
+    assert bureau.result(None, "bureau", "nightly")["day"] == "2026-01-09"
 
 
-def test_a_day_that_is_not_over_is_refused(bureau: Bureau) -> None:
-    with pytest.raises(InputError):
-        bureau.run(None, "bureau", "nightly", "--day", "2026-01-10")
+def test_a_day_that_is_not_over_is_refused(bureau: BureauDesk) -> None:
+    assert bureau.refused(None, "bureau", "nightly", "--day", "2026-01-10") == InputError.code

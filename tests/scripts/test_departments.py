@@ -12,15 +12,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import chdir
+from contextlib import chdir, closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from bureau_office import AUDITOR, HANDLER, make_account
 from typer.testing import CliRunner
 
 from psi.errors import InputError
+from scripts.acting import open_office
 from scripts.cli import app
+from scripts.home import open_home
 
 ROWS, COUNTY = "3000", "330922"
 PASSPHRASE = "correct horse battery staple"
@@ -70,6 +73,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("departments")
     (folder / "passphrase").write_text(PASSPHRASE)
     run_all(folder, set_up())
+    with closing(open_office(open_home(folder / "bureau", "bureau"))) as office:
+        for actor in (HANDLER, AUDITOR):
+            (folder / f"{actor.name}.password").write_text(make_account(office, actor), "utf-8")
     server = subprocess.Popen(
         [sys.executable, "-m", "scripts.cli", "department", "serve", "--port", "0", "--address-file", "address",
          "--config", "office"],
@@ -157,8 +163,13 @@ def sign_warrant(world: World, dataset: str) -> None:
     world.result("bureau", "warrant", "sign", warrant["warrant"][:12], *signer, *link)
 
 
+def signed_in(name: str) -> tuple[str, ...]:
+    return "--as", name, "--password-file", f"{name}.password"
+
+
 def exported(world: World, home: str, dataset: str, *words: str) -> list[dict[str, str]]:
-    world.result("bureau", "export-check", "out.csv", "--dataset", dataset, "--config", home, *words)
+    signed = signed_in(HANDLER.name)
+    world.result("bureau", "export-check", "out.csv", "--dataset", dataset, "--config", home, *signed, *words)
     with (world.folder / "out.csv").open(encoding="utf-8-sig", newline="") as stream:
         return [{name: cell.strip("\t") for name, cell in row.items()} for row in csv.DictReader(stream)]
 
@@ -274,11 +285,16 @@ class TestChecks:
         assert world.run("bureau", "checks", "--config", "mistaken").returncode == 6
 
     def test_masked_unless_a_reason_is_given(self, world: World) -> None:
-        refused = world.run(
-            "bureau", "export-check", "x.csv", "--unmasked", "--dataset", "minzheng", "--config", "bureau"
-        )
-        assert refused.returncode == 3
-        assert not (world.folder / "x.csv").exists()
+        for words in (
+            (*signed_in(HANDLER.name), "--unmasked"),
+            (*signed_in(AUDITOR.name), "--unmasked", "--reason", "抽查"),  # departments' answers are not for auditors
+            (),
+        ):
+            refused = world.run(
+                "bureau", "export-check", "x.csv", "--dataset", "minzheng", "--config", "bureau", *words
+            )
+            assert refused.returncode != 0
+            assert not (world.folder / "x.csv").exists()
         rows = exported(world, "bureau", "minzheng")
         assert all(re.fullmatch(r"33\*{12}[0-9]{1}[0-9X]", row["证件号码"]) for row in rows)
         assert all(row["姓名"].endswith("**") for row in rows)

@@ -6,41 +6,28 @@ import json
 from contextlib import chdir
 from datetime import date
 from pathlib import Path
-from typing import Any
 
-import bureau_office
 import pyarrow as pa
 import pytest
-from bureau_office import BANK_ADMIN, HANDLER, make_account, make_office, password_of, spring
-from handed_over import COUNTY
+from bureau_desk import BureauDesk
+from bureau_office import BANK_ADMIN, HANDLER, make_account
 from lending import final_households, number_of
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 from visiting import png
 
-from matcher.bureau.actors import Actor
-from matcher.bureau.office import STORE_SECRET
 from matcher.exports import write_export
-from psi.errors import MingceError
 from scripts.cli import app
-from scripts.home import DEMO_CLOCK, open_home
 from scripts.language import set_language
 
 HOUSEHOLDS = 12
 
 
-class Bureau:
-    """A bureau's home with households on the final list, and what a person types; it is 2025-03-03."""
+class Bureau(BureauDesk):
+    """Households on the final list; it is 2025-03-03."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.folder = folder
-        monkeypatch.setenv(DEMO_CLOCK, "2025-03-03T01:00:00Z")
-        with chdir(folder):
-            CliRunner().invoke(app, ["bureau", "init", "bureau", "--name", "演示", "--division", COUNTY])
-        config = folder / "bureau" / "mingce.toml"
-        config.write_text(f"demo = true\n{config.read_text('utf-8')}", "utf-8")
-        home = open_home(folder / "bureau", "bureau")
-        monkeypatch.setattr(bureau_office, "SECRET", home.open_keys().get_store_secret(STORE_SECRET))
-        office = make_office(home.path, spring())
+        super().__init__(folder, monkeypatch, "loan")
+        office = self.office()
         for actor in (BANK_ADMIN, HANDLER):
             make_account(office, actor)
         found = final_households(office, HOUSEHOLDS)
@@ -54,22 +41,6 @@ class Bureau:
         columns = {"家庭编号": numbers, "证件号码": self.items, "生效日期": ["2024-01-15"] * HOUSEHOLDS}
         texts = {name: pa.array(cells, pa.string()) for name, cells in columns.items()}
         write_export(self.folder / "最终名单.csv", texts, format="csv", id_columns=["证件号码"])
-
-    def run(self, actor: Actor, *words: str) -> Result:
-        (self.folder / "password").write_text(password_of(actor), "utf-8")
-        signed = ("--as", actor.name, "--password-file", "password", "--config", "bureau")
-        with chdir(self.folder):
-            return CliRunner().invoke(app, ["loan", *words, *signed])
-
-    def result(self, actor: Actor, *words: str, code: int = 0) -> dict[str, Any]:
-        done = self.run(actor, *words, "--json")
-        assert done.exit_code == code, f"{words}: {done.output} {done.exception!r}"
-        return dict(json.loads(done.stdout))
-
-    def refused(self, actor: Actor, *words: str) -> str:
-        done = self.run(actor, *words)
-        assert isinstance(done.exception, MingceError), done.output
-        return done.exception.code
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ import string
 
 import pytest
 
+from api.words import MESSAGES
 from matcher.bank.warrants import WarrantNotInForce
 from psi.errors import InputError, MingceError, VerificationError
 from scripts.language import set_language
-from scripts.messages import MESSAGES, Refused, exit_code, explain
+from scripts.messages import Refused, exit_code, explain
 
 PACKAGES = ("psi", "keys", "matcher", "api", "scripts")
 WIRE_ONLY = "api.problems"  # what the endpoint answers to machines; a bank's client turns it into its own errors

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from api.bureau.app import list_routes
 from matcher.bureau.actors import PERMISSION_WORDS, ROLE_WORDS, Permission, Role
-from scripts import bureau_api_reference, roles_reference
+from scripts.references import DOCUMENTS
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
 
 
-@pytest.mark.parametrize(
-    ("file", "reference"),
-    [("roles.md", roles_reference.reference), ("bureau-api.md", bureau_api_reference.reference)],
-)
-def test_the_document_is_up_to_date(file: str, reference: Callable[[], str]) -> None:
-    assert (REFERENCE / file).read_text("utf-8") == reference()
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_document_is_up_to_date(name: str) -> None:
+    assert (REFERENCE / name).read_text("utf-8") == DOCUMENTS[name](), "make reference"
 
 
 def test_every_role_and_permission_has_words() -> None:

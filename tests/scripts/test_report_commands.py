@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
-import bureau_office
 import pytest
+from bureau_desk import BureauDesk
 from bureau_office import (
     CHECKER,
     HANDLER,
@@ -15,37 +13,23 @@ from bureau_office import (
     TOWNSHIP_CODE,
     add_households,
     make_account,
-    make_office,
-    password_of,
 )
 from figures_scene import Scene
-from handed_over import COUNTY
 from python_calamine import CalamineWorkbook
-from typer.testing import CliRunner, Result
 from visiting import to_be_visited
 
 from matcher.bureau.actors import Actor
-from matcher.bureau.office import STORE_SECRET, Office
 from matcher.visits.service import Visits
-from psi.errors import MingceError
-from scripts.cli import app
-from scripts.home import DEMO_CLOCK, open_home
 from scripts.messages import Refused
 
 
-class Bureau:
-    """A demonstration's home, in March 2025, with six households that have borrowed."""
+class Bureau(BureauDesk):
+    """Six households have borrowed; it is March 2025."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.folder, self.home = folder, folder / "bureau"
-        monkeypatch.setenv(DEMO_CLOCK, "2025-03-03T01:00:00Z")
-        done = CliRunner().invoke(app, ["bureau", "init", str(self.home), "--name", "演示", "--division", COUNTY])
-        assert done.exit_code == 0, done.output
-        self.config = self.home / "mingce.toml"
-        text = self.config.read_text("utf-8")
-        self.config.write_text(f'demo = true\n{text}\n[townships]\n{TOWNSHIP_CODE} = "菜园镇"\n', "utf-8")
-        secret = open_home(self.home, "bureau").open_keys().get_store_secret(STORE_SECRET)
-        monkeypatch.setattr(bureau_office, "SECRET", secret)
+        super().__init__(folder, monkeypatch)
+        with self.config.open("a", encoding="utf-8") as stream:
+            stream.write(f'\n[townships]\n{TOWNSHIP_CODE} = "菜园镇"\n')
         office = self.office()
         scene = Scene(office)
         for household in add_households(office, 6):
@@ -55,20 +39,6 @@ class Bureau:
         for actor in (HANDLER, CHECKER, MANAGER):
             make_account(office, actor)
         office.close()
-
-    def office(self) -> Office:
-        return make_office(self.home)
-
-    def run(self, actor: Actor, *words: str) -> Result:
-        password = self.folder / "password"
-        password.write_text(password_of(actor), "utf-8")
-        signed = ("--as", actor.name, "--password-file", str(password), "--config", str(self.home))
-        return CliRunner().invoke(app, [*words, *signed])
-
-    def result(self, actor: Actor, *words: str) -> dict[str, Any]:
-        done = self.run(actor, *words, "--json")
-        assert done.exit_code == 0, f"{words}: {done.output} {done.exception!r}"
-        return dict(json.loads(done.stdout))
 
 
 @pytest.fixture
@@ -114,9 +84,7 @@ def test_a_number_is_traced(bureau: Bureau) -> None:
 
 def test_what_a_report_refuses(bureau: Bureau, tmp_path: Path) -> None:
     def refused(actor: Actor, *words: str) -> str:
-        done = bureau.run(actor, "report", *words)
-        assert isinstance(done.exception, MingceError), done.output
-        return done.exception.code
+        return bureau.refused(actor, "report", *words)
 
     assert refused(HANDLER, "monthly", "2025-04") == "report_period_invalid"
     assert refused(HANDLER, "claim", "9") == "claim_unknown"

@@ -3,68 +3,30 @@
 from __future__ import annotations
 
 import csv
-import json
-from contextlib import chdir
 from pathlib import Path
-from typing import Any
 
-import bureau_office
 import pytest
-from bureau_office import CHECKER, HANDLER, OTHER_CHECKER, TOWNSHIP, make_office, password_of, person, spring
-from handed_over import BANK, COUNTY
+from bureau_desk import BureauDesk
+from bureau_office import CHECKER, HANDLER, MANAGER, OTHER_CHECKER, TOWNSHIP, person
+from handed_over import BANK
 from reviewing import add_waiting, begin, state_of
-from typer.testing import CliRunner, Result
+from visiting import PLACE, plan_and_assign
 
-from matcher.bureau.actors import Actor
-from matcher.bureau.office import STORE_SECRET, Office
-from psi.errors import MingceError
-from scripts.cli import app
-from scripts.home import DEMO_CLOCK, open_home
+from matcher.visits.service import Visits
 from scripts.messages import Refused
 
 DAY, AFTER = "2025-03-03T01:00:00Z", "2025-03-11T01:00:00Z"
 
 
-class Bureau:
-    """A bureau's home in its folder, three households that wait for their review, and what a person types."""
+class Bureau(BureauDesk):
+    """Three households wait for their review."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.folder = folder
-        self._monkeypatch = monkeypatch
-        self.at(DAY)
-        with chdir(folder):
-            done = CliRunner().invoke(app, ["bureau", "init", "bureau", "--name", "演示", "--division", COUNTY])
-            assert done.exit_code == 0, done.output
-        config = folder / "bureau" / "mingce.toml"
-        config.write_text(f"demo = true\n{config.read_text('utf-8')}", "utf-8")
-        home = open_home(folder / "bureau", "bureau")
-        monkeypatch.setattr(bureau_office, "SECRET", home.open_keys().get_store_secret(STORE_SECRET))
-        office = make_office(home.path, spring())
+        super().__init__(folder, monkeypatch, "review")
+        office = self.office()
         begin(office)
         self.households = add_waiting(office, 3)
         office.close()
-
-    def at(self, moment: str) -> None:
-        self._monkeypatch.setenv(DEMO_CLOCK, moment)
-
-    def run(self, actor: Actor, *words: str) -> Result:
-        (self.folder / "password").write_text(password_of(actor), "utf-8")
-        signed = ("--as", actor.name, "--password-file", "password", "--config", "bureau")
-        with chdir(self.folder):
-            return CliRunner().invoke(app, ["review", *words, *signed])
-
-    def result(self, actor: Actor, *words: str, code: int = 0) -> dict[str, Any]:
-        done = self.run(actor, *words, "--json")
-        assert done.exit_code == code, f"{words}: {done.output} {done.exception!r}"
-        return dict(json.loads(done.stdout))
-
-    def refused(self, actor: Actor, *words: str) -> str:
-        done = self.run(actor, *words)
-        assert isinstance(done.exception, MingceError), done.output
-        return done.exception.code
-
-    def office(self) -> Office:
-        return make_office(self.folder / "bureau", spring())
 
 
 @pytest.fixture
@@ -116,9 +78,38 @@ def test_a_refused_family_appeals(bureau: Bureau) -> None:
     reference = bureau.result(HANDLER, "propose", household, "--verdict", "reject", *said)["reference"]
     assert "另有未申报收入" in bureau.run(CHECKER, "show", household).output
     bureau.result(CHECKER, "confirm", reference)
+    assert "尚未告知" in bureau.run(HANDLER, "show", household).output
+    assert bureau.result(HANDLER, "refusals", "未通过.csv")["rows"] == 1
+    assert "申诉一次" in (bureau.folder / "未通过.csv").read_text("utf-8-sig")
+    assert bureau.refused(HANDLER, "tell", household, "--how", "电话", "--refused") == "refusal_told"
+    assert "已于 2025-03-03 告知" in bureau.run(HANDLER, "show", household).output
     speech = ("--who", "户主", "--why", "收入有误", "--received-on", "2025-03-03")
     bureau.result(TOWNSHIP, "appeal", household, *speech)
     assert bureau.refused(TOWNSHIP, "appeal", household, *speech) == "move_invalid"
+
+
+def test_a_slip_is_taken_back_and_a_family_that_moved_away_is_given_up(bureau: Bureau) -> None:
+    household = str(bureau.households[0])
+    slip = bureau.result(HANDLER, "propose", household, "--verdict", "reject", "--reason", "N01", "--remark", "误选")
+    assert bureau.refused(CHECKER, "withdraw", str(slip["decision_id"])) == "not_allowed"
+    assert bureau.result(HANDLER, "withdraw", str(slip["decision_id"]))["state"] == "withdrawn"
+    assert "提出人已撤回" in bureau.run(CHECKER, "show", household).output
+    returned = bureau.result(HANDLER, "propose", household, "--verdict", "return", "--remark", "人数不符")
+    bureau.result(CHECKER, "confirm", returned["reference"])
+    office = bureau.office()
+    (visit,) = plan_and_assign(office, [int(household)])
+    assert bureau.refused(HANDLER, "give-up", household, "--reason", "N05") == "visit_open"
+    Visits(office).start(MANAGER, visit, PLACE)
+    Visits(office).fail(MANAGER, visit, "moved")
+    office.close()
+    assert bureau.result(HANDLER, "queue", "--stage", "not_met")["total"] == 1
+    given_up = bureau.result(HANDLER, "give-up", household, "--reason", "N05")
+    assert "迁出" in bureau.run(CHECKER, "show", household).output
+    bureau.result(CHECKER, "confirm", given_up["reference"])
+    office = bureau.office()
+    assert state_of(office, int(household)) == "REFINED_OUT"
+    office.verify_audit()
+    office.close()
 
 
 def test_what_is_refused_says_so(bureau: Bureau) -> None:

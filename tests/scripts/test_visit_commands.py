@@ -3,76 +3,36 @@
 from __future__ import annotations
 
 import json
-from contextlib import chdir
 from pathlib import Path
-from typing import Any
 
-import bureau_office
 import pytest
-from bureau_office import BANK_ADMIN, CHECKER, HANDLER, MANAGER, add_households, make_office, password_of, spring
+from bureau_desk import BureauDesk
+from bureau_office import BANK_ADMIN, CHECKER, HANDLER, MANAGER, add_households
 from handed_over import BANK, COUNTY
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 from visiting import add_accounts, adopt_policy, form_values, household_items, png, to_be_visited
 
-from matcher.bureau.actors import Actor
-from matcher.bureau.office import STORE_SECRET
 from psi.errors import MingceError
 from scripts.cli import app
-from scripts.home import DEMO_CLOCK, open_home
 
 PLACE = ("--latitude", "30.72", "--longitude", "122.45", "--accuracy", "8")
 
 
-class Bureau:
-    """A bureau's home in its folder with three households to be visited, and what a person types."""
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.folder = folder
-        monkeypatch.setenv(DEMO_CLOCK, "2025-03-03T01:00:00Z")
-        with chdir(folder):
-            done = CliRunner().invoke(app, ["bureau", "init", "bureau", "--name", "演示", "--division", COUNTY])
-            assert done.exit_code == 0, done.output
-        config = folder / "bureau" / "mingce.toml"
-        config.write_text(f"demo = true\n{config.read_text('utf-8')}", "utf-8")
-        home = open_home(folder / "bureau", "bureau")
-        monkeypatch.setattr(bureau_office, "SECRET", home.open_keys().get_store_secret(STORE_SECRET))
-        office = make_office(home.path, spring())
-        add_accounts(office)
-        adopt_policy(office)
-        to_be_visited(office, add_households(office, 3))
-        office.close()
-
-    def run(self, actor: Actor, *words: str) -> Result:
-        (self.folder / "password").write_text(password_of(actor), "utf-8")
-        signed = ("--as", actor.name, "--password-file", "password", "--config", "bureau")
-        with chdir(self.folder):
-            return CliRunner().invoke(app, ["visit", *words, *signed])
-
-    def result(self, actor: Actor, *words: str, code: int = 0) -> dict[str, Any]:
-        done = self.run(actor, *words, "--json")
-        assert done.exit_code == code, f"{words}: {done.output} {done.exception!r}"
-        return dict(json.loads(done.stdout))
-
-    def refused(self, actor: Actor, *words: str) -> str:
-        done = self.run(actor, *words)
-        assert isinstance(done.exception, MingceError), done.output
-        return done.exception.code
-
-    def write(self, name: str, content: object) -> str:
-        text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
-        (self.folder / name).write_text(text, "utf-8")
-        return name
-
-
 @pytest.fixture
-def bureau(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bureau:
-    bureau = Bureau(tmp_path, monkeypatch)
+def bureau(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BureauDesk:
+    """Three households are to be visited; two of the visits are given to the manager."""
+    bureau = BureauDesk(tmp_path, monkeypatch, "visit")
+    office = bureau.office()
+    add_accounts(office)
+    adopt_policy(office)
+    to_be_visited(office, add_households(office, 3))
+    office.close()
     assert bureau.result(HANDLER, "plan", COUNTY)["planned"] == 3
     assert bureau.run(HANDLER, "assign", "1", "2", "--to", MANAGER.name, "--officer", "网格员").exit_code == 0
     return bureau
 
 
-def test_a_visit_from_the_plan_to_its_acceptance(bureau: Bureau) -> None:
+def test_a_visit_from_the_plan_to_its_acceptance(bureau: BureauDesk) -> None:
     bureau.result(MANAGER, "start", "1", *PLACE)
     assert bureau.refused(MANAGER, "submit", "1") == "move_invalid"
     form = bureau.write("form.json", form_values(household_items(0)))
@@ -91,7 +51,7 @@ def test_a_visit_from_the_plan_to_its_acceptance(bureau: Bureau) -> None:
     assert bureau.result(CHECKER, "place", "1")["place"]["latitude"] == 30.72
 
 
-def test_every_fault_of_a_form_is_printed_with_its_place(bureau: Bureau) -> None:
+def test_every_fault_of_a_form_is_printed_with_its_place(bureau: BureauDesk) -> None:
     bureau.result(MANAGER, "start", "1", *PLACE)
     bad = bureau.write("bad.json", form_values(household_items(0), income__wage="六万", consent_no=""))
     done = bureau.run(MANAGER, "form", "1", bad)
@@ -108,7 +68,7 @@ def test_every_fault_of_a_form_is_printed_with_its_place(bureau: Bureau) -> None
         assert bureau.refused(MANAGER, "form", "1", bureau.write("x.json", broken)) == "json_invalid"
 
 
-def test_returns_failures_and_assignments(bureau: Bureau) -> None:
+def test_returns_failures_and_assignments(bureau: BureauDesk) -> None:
     bureau.result(MANAGER, "start", "1", *PLACE)
     bureau.result(MANAGER, "fail", "1", "absent")
     assert bureau.result(HANDLER, "plan", COUNTY)["again"] == 1
@@ -124,7 +84,7 @@ def test_returns_failures_and_assignments(bureau: Bureau) -> None:
     assert bureau.result(HANDLER, "plan", COUNTY, "--revisits")["planned"] == 0
 
 
-def test_files_for_the_bank_and_for_the_laptop(bureau: Bureau) -> None:
+def test_files_for_the_bank_and_for_the_laptop(bureau: BureauDesk) -> None:
     assert bureau.result(BANK_ADMIN, "export", "list.xlsx", "--area", COUNTY)["rows"] == 6
     assert bureau.result(HANDLER, "export", "l.csv", "--area", COUNTY, "--bank", BANK.public.name)["visits"] == 3
     assert bureau.refused(HANDLER, "export", "l.csv", "--area", COUNTY) == "refused"

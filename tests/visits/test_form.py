@@ -16,7 +16,6 @@ from visiting import form_values, household_items
 import matcher.visits
 from matcher.visits.form import VisitForm, part_of, read_form
 from matcher.visits.problems import FORM_PROBLEMS, FormInvalid, FormProblem
-from scripts import visit_form_reference
 
 ITEMS = household_items(0)
 
@@ -199,9 +198,3 @@ def test_every_problem_has_a_use_and_every_field_its_words() -> None:
             assert field.title, name
             if part_of(field.annotation):
                 queue.append(part_of(field.annotation))
-
-
-def test_the_reference_is_what_the_form_is() -> None:
-    """If this fails: ``python -m scripts.visit_form_reference > docs/reference/visit-form.md``."""
-    document = Path(__file__).parents[2] / "docs" / "reference" / "visit-form.md"
-    assert document.read_text("utf-8") == visit_form_reference.reference()

@@ -217,7 +217,7 @@ def test_assigned_visits_can_be_given_to_another_or_taken_back(office: Office, h
     (visit,) = plan_and_assign(office, households[:1])
     assert visits.assign_many(BANK_ADMIN, [visit, 99], OTHER_MANAGER.name)[0].outcome == "done"
     assert visits.show(OTHER_MANAGER, visit).visit.manager == OTHER_MANAGER.name
-    assert [o.code for o in visits.assign_many(HANDLER, [visit, 99], MANAGER.name)] == ["", "visit_unknown"]
+    assert [o.code for o in visits.assign_many(HANDLER, [visit, 99], MANAGER.name)] == [None, "visit_unknown"]
     assert visits.unassign(HANDLER, visit).state == "PLANNED"
     plan_again = visits.assign_many(HANDLER, [visit], MANAGER.name)
     assert plan_again[0].outcome == "done"

@@ -166,7 +166,7 @@ def test_lists_and_areas(bureau: RunningBureau) -> None:
     assert [visit["visit_id"] for visit in listed] == [1]
     wanted = {"area": COUNTY, "manager": OTHER_MANAGER.name}
     assert bureau.post(BANK_ADMIN, "/v1/visits/assign-area", wanted).json()["outcomes"] == [
-        {"id": 3, "outcome": "done", "code": ""}
+        {"id": 3, "outcome": "done", "result": None, "code": None, "params": {}}
     ]
     assert bureau.post(HANDLER, "/v1/visits/revisits", {"area": COUNTY, "planned_for": "2025-09-03"}).json() == {
         "planned": 0

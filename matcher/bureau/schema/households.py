@@ -56,9 +56,10 @@ TABLES = (
     CREATE TABLE household_link (
         household_id INTEGER NOT NULL REFERENCES household (household_id),
         earlier_id   INTEGER NOT NULL REFERENCES household (household_id),
-        shared       INTEGER NOT NULL,  -- people in both
+        shared       INTEGER NOT NULL,  -- people in both; 0: only the 家庭编号 is the same
         found_at     TEXT NOT NULL,
         PRIMARY KEY (household_id, earlier_id)
     ) STRICT, WITHOUT ROWID
     """,
+    "CREATE INDEX link_by_earlier ON household_link (earlier_id)",
 )

@@ -39,10 +39,20 @@ TABLES = (
         created_at   TEXT NOT NULL,
         used_at      TEXT NOT NULL,
         expires_at   TEXT NOT NULL,
-        ended_at     TEXT
+        ended_at     TEXT,
+        second_factor INTEGER NOT NULL CHECK (second_factor IN (0, 1))  -- whether it began with a bound device's code
     ) STRICT, WITHOUT ROWID
     """,
     "CREATE INDEX session_of_account ON session (account_id)",
+    """
+    CREATE TABLE second_factor (
+        account_id INTEGER PRIMARY KEY REFERENCES account (account_id),
+        secret     BLOB NOT NULL,     -- sealed: {secret: base 32}
+        last_step  INTEGER NOT NULL,  -- of the last code used (RFC 6238): none is good twice
+        bound_at   TEXT,              -- null while the person has yet to show that their device has the secret
+        reset_by   TEXT               -- who asked for an end of it; another has to agree
+    ) STRICT
+    """,
     """
     CREATE TABLE idempotency (
         account        TEXT NOT NULL,

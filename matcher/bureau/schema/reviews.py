@@ -17,6 +17,7 @@ VERDICTS = {
     "suspend": "SUSPENDED",
     "resume": "FINAL",
     "remove": "REMOVED",
+    "give_up": "REFINED_OUT",
 }
 
 _VERDICTS = ", ".join(f"'{verdict}'" for verdict in VERDICTS)
@@ -29,7 +30,7 @@ TABLES = (
         household_id  INTEGER NOT NULL REFERENCES household (household_id),
         round         INTEGER NOT NULL,    -- 1, then one more after each confirmed decision
         verdict       TEXT NOT NULL CHECK (verdict IN ({_VERDICTS})),
-        state         TEXT NOT NULL CHECK (state IN ('proposed', 'confirmed', 'sent_back')),
+        state         TEXT NOT NULL CHECK (state IN ('proposed', 'confirmed', 'sent_back', 'withdrawn')),
         reasons       TEXT NOT NULL,       -- codes joined by ','
         policy        TEXT NOT NULL REFERENCES policy (sha256),
         visit_id      INTEGER REFERENCES visit (visit_id),
@@ -39,13 +40,18 @@ TABLES = (
         digest        TEXT NOT NULL,       -- Office.digest of them: the second person confirms what the first saw
         proposed_by   TEXT NOT NULL,
         proposed_at   TEXT NOT NULL,
-        decided_by    TEXT CHECK (decided_by <> proposed_by),
+        decided_by    TEXT,
         decided_at    TEXT,
-        sealed_answer BLOB                 -- JSON: the second person's remark
+        sealed_answer BLOB,                -- JSON: the second person's remark
+        told_at       TEXT,                -- of a refusal: the family was told of it, why, and that it may appeal
+        CHECK ((decided_by = proposed_by) = (state = 'withdrawn')),
+        CHECK (told_at IS NULL OR (verdict = 'reject' AND state = 'confirmed'))
     ) STRICT
     """,
     "CREATE UNIQUE INDEX one_open_decision ON decision (household_id) WHERE state = 'proposed'",
     "CREATE INDEX decision_by_household ON decision (household_id)",
+    "CREATE INDEX refusal_untold ON decision (household_id)"
+    " WHERE verdict = 'reject' AND state = 'confirmed' AND told_at IS NULL",
     "CREATE INDEX decision_waiting ON decision (proposed_at) WHERE state = 'proposed'",
     """
     CREATE TRIGGER decision_begins BEFORE INSERT ON decision
@@ -58,6 +64,7 @@ TABLES = (
     WHEN (NEW.household_id, NEW.round, NEW.verdict, NEW.reasons, NEW.policy, NEW.checks, NEW.digest, NEW.proposed_by,
           NEW.proposed_at) <> (OLD.household_id, OLD.round, OLD.verdict, OLD.reasons, OLD.policy, OLD.checks,
           OLD.digest, OLD.proposed_by, OLD.proposed_at)
+    OR (OLD.told_at IS NOT NULL AND NEW.told_at IS NOT OLD.told_at)
     OR NEW.visit_id IS NOT OLD.visit_id OR NEW.form_digest IS NOT OLD.form_digest
     OR (NEW.sealed <> OLD.sealed AND (OLD.state = 'proposed' OR NEW.sealed <> x''))
     OR (OLD.state <> 'proposed' AND (NEW.state <> OLD.state OR NEW.decided_by IS NOT OLD.decided_by
@@ -136,7 +143,9 @@ TABLES = (
     f"""
     CREATE TRIGGER household_decided BEFORE UPDATE OF state ON household
     WHEN (NEW.state IN ('APPROVED', 'REJECTED', 'RETURNED', 'GRADUATED', 'SUSPENDED', 'REMOVED')
-          OR (OLD.state = 'SUSPENDED' AND NEW.state = 'FINAL')) AND OLD.state <> NEW.state AND NOT EXISTS (
+          OR (OLD.state = 'SUSPENDED' AND NEW.state = 'FINAL')
+          OR (OLD.state IN ('TO_VISIT', 'RETURNED') AND NEW.state = 'REFINED_OUT'))
+    AND OLD.state <> NEW.state AND NOT EXISTS (
         SELECT 1 FROM decision
         WHERE decision.decision_id = (SELECT MAX(decision_id) FROM decision d WHERE d.household_id = NEW.household_id)
         AND decision.state = 'confirmed' AND NEW.state = {_STATE_OF}
@@ -174,5 +183,5 @@ TABLES = (
     BEGIN SELECT RAISE(ABORT, 'household: no final list without form, checks and two persons'); END;
     """,
     # Every filter of a queue is answered from this index alone, in the order of waiting.
-    "CREATE INDEX household_waiting ON household (state, state_since, township, claimed_by, reasons)",
+    "CREATE INDEX household_waiting ON household (state, state_since, household_id, township, claimed_by, reasons)",
 )

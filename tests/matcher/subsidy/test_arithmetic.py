@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matcher.subsidy.arithmetic import ExcessShare, FixedPoints, Parts, Terms, TermsInvalid, compute_parts
+from matcher.subsidy.lines import compute_lines
 from matcher.subsidy.periods import Balance, Movement, SettlementCalendar, share_cap
 
 HALF = Decimal("0.5")
@@ -168,7 +169,63 @@ def test_parts_always_add_up(balance_days: int, terms: Terms) -> None:
     assert min(vars(parts).values()) >= 0
 
 
+# How far rounding takes a line's parts from the formulas, in 分 (docs/explanation/subsidy-arithmetic.md).
+FURTHEST = {
+    "gross": Fraction(1, 2), "customer": Fraction(1, 2), "excess": Fraction(1), "fiscal": Fraction(3, 2),
+    "bank": Fraction(2), "province": Fraction(2), "local": Fraction(2),
+}  # fmt: skip
+
+
+def exactly(balance_days: int, terms: Terms) -> dict[str, Fraction]:
+    """A line without any rounding."""
+    one_percent = Fraction(balance_days) / 100 / terms.day_basis
+    gross = one_percent * Fraction(terms.contract_rate)
+    customer = one_percent * Fraction(min(terms.contract_rate, terms.target_rate))
+    excess, model = gross - customer, terms.model
+    if isinstance(model, FixedPoints):
+        fiscal = min(one_percent * Fraction(model.points), excess)
+    else:
+        fiscal = Fraction(model.fiscal_share) * excess
+        fiscal = fiscal if model.cap is None else min(fiscal, one_percent * Fraction(model.cap))
+    province = Fraction(terms.province_share) * fiscal
+    return dict(
+        zip(FURTHEST, (gross, customer, excess, fiscal, excess - fiscal, province, fiscal - province), strict=True)
+    )
+
+
+@settings(max_examples=1_000)
+@given(BALANCE_DAYS, TERMS)
+def test_rounding_takes_a_line_no_further_than_stated(balance_days: int, terms: Terms) -> None:
+    found, wanted = vars(compute_parts(balance_days, terms)), exactly(balance_days, terms)
+    assert all(abs(found[name] - wanted[name]) <= most for name, most in FURTHEST.items())
+
+
+def check_close(some: list[Parts], others: list[Parts]) -> None:
+    """Totals of the same balance and days in two sets of lines."""
+    for name, most in FURTHEST.items():
+        apart = abs(sum(getattr(parts, name) for parts in some) - sum(getattr(parts, name) for parts in others))
+        assert apart <= most * (len(some) + len(others)), name
+
+
 DAYS = st.dates(date(2023, 1, 1), date(2026, 12, 31))
+QUARTERLY, MONTHLY = SettlementCalendar(), SettlementCalendar(tuple(range(1, 13)))
+
+
+@settings(max_examples=300)
+@given(st.lists(st.tuples(DAYS, st.integers(1, 10_000_000)), min_size=1, max_size=4), DAYS, DAYS, TERMS, st.data())
+def test_splitting_periods_or_drawdowns_changes_totals_by_rounding_alone(
+    drawn: list[tuple[date, int]], a: date, b: date, terms: Terms, data: st.DataObject
+) -> None:
+    start, end = min(a, b), max(a, b)
+    moves = [Movement(day, amount) for day, amount in drawn]
+    quarterly = compute_lines(Balance.of(moves), start, end, terms, QUARTERLY)
+    monthly = compute_lines(Balance.of(moves), start, end, terms, MONTHLY)
+    check_close([line.parts for line in quarterly], [line.parts for line in monthly])
+    here = [Movement(move.on, data.draw(st.integers(0, move.amount))) for move in moves]
+    there = [Movement(move.on, move.amount - part.amount) for move, part in zip(moves, here, strict=True)]
+    assert compute_lines(Balance.of([*here, *there]), start, end, terms, QUARTERLY) == quarterly, "in one contract"
+    two = [compute_lines(Balance.of(part), start, end, terms, QUARTERLY) for part in (here, there)]
+    check_close([line.parts for line in quarterly], [line.parts for lines in two for line in lines])
 
 
 @given(DAYS, DAYS)

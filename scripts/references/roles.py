@@ -1,8 +1,7 @@
-"""Writes docs/reference/roles.md from the roles themselves: ``python -m scripts.roles_reference``."""
+"""docs/reference/roles.md, from the roles themselves."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 
 from matcher.bureau.actors import PERMISSION_WORDS, PERMISSIONS, ROLE_WORDS, Permission, Role
@@ -10,7 +9,7 @@ from matcher.bureau.actors import PERMISSION_WORDS, PERMISSIONS, ROLE_WORDS, Per
 HEAD = """\
 # Roles and permissions
 
-Made from the program by `python -m scripts.roles_reference`; a test fails when it is out of date.
+Made from the program by `make reference`; a test fails when it is out of date.
 
 Who works in the bureau's home has an account: one person, one account. An account has roles, and for each role the
 least that it needs. Two-person rules compare accounts, whatever their roles: nobody approves, confirms or adopts what
@@ -47,7 +46,3 @@ def _permissions() -> Iterator[str]:
         words, meaning = PERMISSION_WORDS[permission]
         marks = ("×" if permission in PERMISSIONS[role] else "" for role in Role)
         yield f"| `{permission.value}` | {words}: {meaning} | " + " | ".join(marks) + " |"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(reference())

@@ -51,6 +51,10 @@ def sms(world: World, path: Path) -> None:
     Reviews(world.office).exports.write_sms(HANDLER, path, format="csv", purpose=PURPOSE)
 
 
+def refusals(world: World, path: Path) -> None:
+    Reviews(world.office).refusals.write_sms(HANDLER, path, format="csv", purpose=PURPOSE)
+
+
 def deliberation(world: World, path: Path) -> None:
     Reviews(world.office).exports.write_deliberations(HANDLER, path, format="csv", purpose=PURPOSE)
 
@@ -98,6 +102,7 @@ EXPORTS: dict[str, tuple[Callable[[World, Path], None], str]] = {
     "visit export": (visit_list, "csv"),
     "visit sheet out": (visit_sheet, "xlsx"),
     "review confirm-list --sms": (sms, "csv"),
+    "review refusals": (refusals, "csv"),
     "review confirm-list --village": (deliberation, "csv"),
     "review final --bank": (bank_list, "csv"),
     "review final": (own_list, "csv"),
@@ -148,7 +153,12 @@ def test_an_export_holds_no_more_of_a_person_than_it_may(world: World, tmp_path:
 def test_nobody_without_the_right_exports(world: World, tmp_path: Path) -> None:
     outsider = Actor("jicha", frozenset({Role.ADMIN, Role.PROVINCE, Role.DEPARTMENT}))
     exports = Reviews(world.office).exports
-    for write in (exports.write_sms, exports.write_deliberations, exports.write_final_list):
+    for write in (
+        exports.write_sms,
+        Reviews(world.office).refusals.write_sms,
+        exports.write_deliberations,
+        exports.write_final_list,
+    ):
         with pytest.raises(NotAllowed):
             write(outsider, tmp_path / "x.csv", format="csv", purpose=PURPOSE)  # type: ignore[operator]
     with pytest.raises(NotAllowed):

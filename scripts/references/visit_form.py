@@ -1,8 +1,7 @@
-"""Writes docs/reference/visit-form.md from the form itself: ``python -m scripts.visit_form_reference``."""
+"""docs/reference/visit-form.md, from the form itself."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
@@ -15,7 +14,7 @@ from matcher.visits.problems import FORM_PROBLEMS
 HEAD = f"""\
 # The information form (扩中家庭信息采集表)
 
-Made from the program by `python -m scripts.visit_form_reference`; a test fails when it is out of date.
+Made from the program by `make reference`; a test fails when it is out of date.
 `mingce visit form --schema` prints the same as JSON Schema.
 
 A form is one JSON document, `format` `"{FORM_VERSION}"`. What is stored is always whole: what the visitors have not
@@ -94,7 +93,3 @@ def _kind(field: Any) -> str:
     if any(isinstance(part, PlainSerializer) for part in field.metadata):
         return "amount"
     return _KINDS.get(field.annotation, "text")
-
-
-if __name__ == "__main__":
-    sys.stdout.write(reference())

@@ -1,8 +1,7 @@
-"""Writes docs/reference/command-line.md from the commands themselves: ``python -m scripts.reference``."""
+"""docs/reference/command-line.md, from the commands themselves."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +13,7 @@ from scripts.cli import app
 HEAD = """\
 # Command line
 
-Made from the program by `python -m scripts.reference`; a test fails when it is out of date.
+Made from the program by `make reference`; a test fails when it is out of date.
 
 Every command takes `--help`. `--config` names a `mingce.toml` or its folder (else `MINGCE_CONFIG`, else ./mingce.toml);
 `--json` prints one JSON document; `mingce --lang en …` or `MINGCE_LANG=en` switches to English.
@@ -69,7 +68,3 @@ def _describe(parameter: Any) -> str:
 
 def reference() -> str:
     return HEAD + "\n" + "\n".join(sections(typer.main.get_command(app), "mingce"))
-
-
-if __name__ == "__main__":
-    sys.stdout.write(reference())

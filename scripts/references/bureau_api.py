@@ -1,8 +1,7 @@
-"""Writes docs/reference/bureau-api.md from the routes themselves: ``python -m scripts.bureau_api_reference``."""
+"""docs/reference/bureau-api.md, from the routes themselves."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 
 from api.bureau.app import list_routes
@@ -10,7 +9,7 @@ from api.bureau.app import list_routes
 HEAD = """\
 # The bureau's interface
 
-Made from the program by `python -m scripts.bureau_api_reference`; a test fails when it is out of date.
+Made from the program by `make reference`; a test fails when it is out of date.
 
 `mingce bureau serve` answers the console and the tablets on loopback; a reverse proxy on the same machine stands in
 front of it ([reverse-proxy.md](../how-to/reverse-proxy.md)). `GET /v1/openapi.json` describes every body and answer in
@@ -63,7 +62,3 @@ def _routes() -> Iterator[str]:
     for route in list_routes():
         needs = "open" if route.is_open else "key" if route.takes_key else ""
         yield f"| {route.method} | `{route.path}` | {route.summary.replace('``', '`')} | {needs} |"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(reference())

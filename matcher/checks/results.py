@@ -18,7 +18,7 @@ from keys.epochs import check_name
 from keys.files import make_folder
 from matcher.bank.runs import Run
 from matcher.bank.store import BankStore
-from matcher.bureau.store import mask_name
+from matcher.masking import mask_name
 from matcher.schemas import ListSchema, SchemaField
 from psi.columns import Column
 from psi.identifiers import mask

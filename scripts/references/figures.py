@@ -1,8 +1,6 @@
-"""Writes docs/reference/figures.md from the definitions: ``python -m scripts.figures_reference``."""
+"""docs/reference/figures.md, from the definitions."""
 
 from __future__ import annotations
-
-import sys
 
 from matcher.figures.asof import APART
 from matcher.figures.definitions import DEFINITIONS, VERSION, Basis, Counted
@@ -11,8 +9,7 @@ from matcher.figures.suppression import THRESHOLD
 HEAD = f"""\
 # Figures
 
-Made from `matcher/figures/definitions.py` by `python -m scripts.figures_reference`; a test fails when it is out of
-date.
+Made from `matcher/figures/definitions.py` by `make reference`; a test fails when it is out of date.
 The definitions' version is **{VERSION}**; every kept day, and every report, names it.
 
 A figure is as of the end of a day in China: a *position* on that day, or *cumulative* since the programme began.
@@ -70,7 +67,3 @@ def reference() -> str:
             f" {_COUNTED[definition.counted]}: {definition.meaning} |"
         )
     return HEAD + "\n".join(rows) + "\n" + TAIL
-
-
-if __name__ == "__main__":
-    sys.stdout.write(reference())

@@ -1,7 +1,7 @@
 """Department checks in the case work: results of matches taken over, answers on paper entered by hand.
 
 Each answer stands for one member and one department, with the day that it is of. What a policy asks for and a
-household still lacks is in matcher.bureau.check_coverage.
+household still lacks is in matcher.checks.coverage.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from sqlite_utils import Database
 from matcher.bank.runs import Run
 from matcher.bank.store import BankStore
 from matcher.bureau.actors import Actor, Permission
-from matcher.bureau.check_coverage import MissingCheck, find_missing
-from matcher.bureau.checks import CheckResult, iterate_results
 from matcher.bureau.members import open_member
 from matcher.bureau.office import Office
+from matcher.checks.coverage import MissingCheck, find_missing
+from matcher.checks.results import CheckResult, iterate_results
 from matcher.personal.fields import require_plain
 from matcher.personal.reveal import MemberUnknown
 from matcher.policy.model import Checks

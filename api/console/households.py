@@ -1,0 +1,124 @@
+"""名单: the households in an account's care, one household's page, and looking people up."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Form, Path, Query, Request
+from pydantic import StringConstraints
+from starlette.responses import HTMLResponse, Response
+
+from api.bureau.services import CurrentActor, CurrentOffice
+from api.console.addresses import with_query
+from api.console.errors import words_of_problem
+from api.console.household_page import attempt, household_page
+from api.console.language import say
+from api.console.rendering import render
+from matcher.households import HouseholdFilter, Households
+from matcher.personal.reveal import Personal, RevealField, SearchInvalid
+from matcher.states import HOUSEHOLD
+from matcher.visits.service import Visits
+
+router = APIRouter()
+
+PAGE = 50
+FEWEST_DIGITS = 6  # of what is taken for a number and not for a name
+Number = Annotated[int, Path(ge=1, le=2**53)]
+RowNumber = Annotated[int, Form(ge=1, le=2**53)]
+Line = Annotated[str, Form(max_length=200)]
+Digits = Annotated[str, StringConstraints(pattern=r"^[0-9]{0,12}$")]
+Year = Annotated[str, StringConstraints(pattern=r"^(20[0-9]{2})?$")]
+State = Literal[
+    "", "IMPORTED", "MATCHED", "REFINED_IN", "REFINED_OUT", "SUPPLEMENTED", "TO_VISIT", "VISITED", "PENDING_REVIEW",
+    "IN_REVIEW", "APPROVED", "REJECTED", "RETURNED", "CONFIRMING", "FINAL", "GRADUATED", "REMOVED", "SUSPENDED",
+]  # fmt: skip
+
+
+@router.get("/households")
+def show_list(
+    request: Request,
+    actor: CurrentActor,
+    office: CurrentOffice,
+    area: Digits = "",
+    state: State = "",
+    year: Year = "",
+    conflicts: bool = False,
+    after: Annotated[int, Query(ge=0, le=2**53)] = 0,
+) -> HTMLResponse:
+    """One page of the list, by number; its address holds the filters."""
+    households = Households(office)
+    wanted = HouseholdFilter(area, state, int(year) if year else None, conflicts)
+    rows = households.list(actor, wanted, after=after, size=PAGE + 1)
+    return render(
+        request,
+        "households.html",
+        title=say(request, "名单"),
+        wanted=wanted,
+        states=HOUSEHOLD.words,
+        counts=households.count(actor, HouseholdFilter(area, "", wanted.list_year, conflicts)),
+        townships=households.list_townships(actor),
+        rows=rows[:PAGE],
+        is_first=after == 0,
+        first_address=with_query(request, after=None),
+        next_address=with_query(request, after=rows[PAGE - 1].household_id) if len(rows) > PAGE else None,
+        state_address=lambda one: with_query(request, state=one, after=None),
+    )
+
+
+@router.post("/households/search")
+def search(request: Request, actor: CurrentActor, office: CurrentOffice, wanted: Line = "") -> HTMLResponse:
+    """People by their whole number or name. A form and no address: neither belongs into a history or a log."""
+    personal, problems, found = Personal(office), [], []
+    by_number = sum(one.isdigit() for one in wanted) >= FEWEST_DIGITS
+    try:
+        found = (personal.search_number if by_number else personal.search_name)(actor, wanted)
+    except SearchInvalid as error:
+        problems = [("wanted", words_of_problem(request, error.code, {"params": error.params})[0])]
+    return render(
+        request, "search.html", title=say(request, "查找"), crumbs=[(say(request, "名单"), "/households")],
+        found=found, by_number=by_number, problems=problems, status=422 if problems else 200,
+    )  # fmt: skip
+
+
+@router.get("/households/{household}")
+def show(
+    request: Request, household: Number, actor: CurrentActor, office: CurrentOffice, done: str = ""
+) -> HTMLResponse:
+    """One household, with what this account may do for it."""
+    return household_page(request, actor, office, household, done=done)
+
+
+@router.post("/households/{household}/reveal")
+def reveal(
+    request: Request,
+    household: Number,
+    actor: CurrentActor,
+    office: CurrentOffice,
+    member: RowNumber,
+    field: Annotated[RevealField, Form()],
+    reason: Line = "",
+) -> Response:
+    """One field of one person in the clear, for a minute; the audit log has who, whose, what and why."""
+
+    def show_it() -> Response:
+        value = Personal(office).reveal(actor, member, field, reason)
+        page = household_page(request, actor, office, household, revealed={member: (field, value)})
+        page.headers["Refresh"] = f"60; url=/households/{household}"  # also where no script runs
+        return page
+
+    return attempt(request, actor, office, household, show_it, {"member": str(member), "reason": reason})
+
+
+@router.post("/households/{household}/place")
+def place(
+    request: Request, household: Number, actor: CurrentActor, office: CurrentOffice, visit: RowNumber
+) -> HTMLResponse:
+    """Where a visit began; who looked is recorded."""
+    found = Visits(office).place_of(actor, visit)
+    return household_page(request, actor, office, household, places={visit: found})
+
+
+@router.get("/households/images/{visit}/{attachment}")
+def image(visit: Number, attachment: Number, actor: CurrentActor, office: CurrentOffice) -> Response:
+    """A photo or signature of a visit; who looked is recorded."""
+    return Response(Visits(office).read_image(actor, visit, attachment), media_type="image/jpeg")

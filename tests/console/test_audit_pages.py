@@ -1,0 +1,71 @@
+"""The audit page: filters, pages, verification, who saw what."""
+
+from __future__ import annotations
+
+import re
+
+import pysqlite3
+import pytest
+from bureau_office import AUDITOR, HANDLER, add_households
+from console_server import RunningConsole
+
+from matcher.bureau.office import FILE_NAME, Office
+from matcher.personal.reveal import Personal
+
+_ROW = re.compile(r'<td class="number">(\d+)</td>')
+
+
+def numbers(page: str) -> list[int]:
+    return [int(one) for one in _ROW.findall(page)]
+
+
+def test_the_newest_first_a_hundred_a_page(console: RunningConsole, office: Office) -> None:
+    auditor = console.sign_in(AUDITOR)
+    with office.writing():
+        for number in range(150):
+            office.record_within(HANDLER, "test.act", f"test/{number}")
+    first = auditor.get("/audit").text
+    seen = numbers(first)
+    assert len(seen) == 100
+    assert seen == sorted(seen, reverse=True)
+    (older,) = re.findall(r'rel="next" href="([^"]+)"', first)
+    assert numbers(auditor.get(older.replace("&amp;", "&")).text)[0] == seen[-1] - 1
+
+
+def test_filters(console: RunningConsole, office: Office) -> None:
+    auditor = console.sign_in(AUDITOR)
+    assert "没有符合条件的记录" in auditor.get("/audit?account=nobody").text
+    rows = auditor.get("/audit?account=guanli&action=account&since=2025-03-03&until=2025-03-03").text
+    assert "account.propose" in rows
+    assert "account.approve" not in rows.split("<tbody>")[1]
+    assert "没有符合条件的记录" in auditor.get("/audit?until=2025-03-02").text
+
+
+@pytest.mark.parametrize("query", ["since=yesterday", "until=2025-02-30"])
+def test_a_day_that_is_none(console: RunningConsole, query: str) -> None:
+    answer = console.sign_in(AUDITOR).get(f"/audit?{query}")
+    assert (answer.status_code, "日期写作" in answer.text) == (422, True)
+
+
+def test_who_saw_whom_and_why(console: RunningConsole, office: Office) -> None:
+    auditor = console.sign_in(AUDITOR)
+    (household,) = add_households(office, 1, members=1)
+    (member,) = office.database.execute("SELECT member_id FROM member WHERE household_id = ?", [household]).fetchone()
+    Personal(office).reveal(HANDLER, member, "number", "核对身份证 <script>alert(1)</script>")
+    page = auditor.get("/audit?action=person").text
+    assert "person.reveal" in page
+    assert "核对身份证 &lt;script&gt;" in page
+    assert "<script" not in page
+
+
+def test_the_chain_holds_or_the_page_says_where_not(console: RunningConsole, office: Office) -> None:
+    auditor = console.sign_in(AUDITOR)
+    assert "审计链完整。" in auditor.post("/audit/verify").text
+    database = pysqlite3.connect(office.home / FILE_NAME)
+    database.execute("DROP TRIGGER audit_no_update")
+    database.execute("UPDATE audit SET actor = 'nobody' WHERE seq = 2")
+    database.commit()
+    database.close()
+    page = auditor.post("/audit/verify").text
+    assert "审计链不完整" in page
+    assert "第 2 行被改动" in page
