@@ -293,7 +293,7 @@ class ProvinceClient:
             return float(value)
         try:
             return max(0.0, (parsedate_to_datetime(value) - self._clock.now()).total_seconds())
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return None
 
     def _read_all(self, response: httpx.Response, limit: int) -> bytes:

@@ -89,6 +89,15 @@ def test_a_budget_is_three_counts(value: str) -> None:
         client.get_budget("base", "2026")
 
 
+def test_a_date_beyond_all_calendars_to_come_back_at_is_no_date() -> None:
+    client, answers = bank_client()
+    answers[:] = [
+        httpx.Response(503, headers={"Retry-After": f"Mon, {'7' * 30} Nov 2026 1:37"}, stream=httpx.ByteStream(b"{}"))
+    ]
+    with pytest.raises(ProvinceRefused):
+        client.get_current_epoch("base")
+
+
 @pytest.mark.parametrize("epoch", ["../../healthz", "2026?x=1", "\ud800", "", "2" * 64])
 def test_an_epoch_that_becomes_part_of_a_path_is_a_name(epoch: str) -> None:
     client, answers = bank_client()
