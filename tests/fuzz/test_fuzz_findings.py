@@ -18,6 +18,7 @@ from fuzz_wire import bank_client
 
 from api.client import AnswerInvalid
 from api.refusals import ProvinceRefused, refusal
+from api.retry import ProvinceUnavailable
 from matcher.exchange import read_exchange_list
 from matcher.handover import HANDOVER_SCHEMA, HandoverInvalid
 from matcher.tables import read_customers
@@ -94,7 +95,7 @@ def test_a_date_beyond_all_calendars_to_come_back_at_is_no_date() -> None:
     answers[:] = [
         httpx.Response(503, headers={"Retry-After": f"Mon, {'7' * 30} Nov 2026 1:37"}, stream=httpx.ByteStream(b"{}"))
     ]
-    with pytest.raises(ProvinceRefused):
+    with pytest.raises(ProvinceUnavailable):
         client.get_current_epoch("base")
 
 
