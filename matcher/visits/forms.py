@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from matcher.bureau.office import Office
-from matcher.masking import mask_name
+from matcher.masking import mask_address, mask_name
 from matcher.rows import fetch_records
 from matcher.visits.form import VisitForm, heading_of, read_form
 from matcher.visits.model import Difference, SavedForm
@@ -33,9 +33,14 @@ def accepted_forms(office: Office, household_ids: Sequence[int]) -> dict[int, Sa
     return found
 
 
-def masked_form(form: VisitForm) -> dict[str, Any]:
-    """A form as JSON with ID numbers, names and telephones masked; the address stays, it is where one goes."""
+def masked_form(form: VisitForm, *, with_address: bool) -> dict[str, Any]:
+    """A form as JSON with ID numbers, names and telephones masked.
+
+    ``with_address``: for who goes there; everybody else sees its first characters and may have it revealed.
+    """
     values = form.model_dump(mode="json")
+    if not with_address:
+        values["head"]["address"] = mask_address(values["head"]["address"])
     for member in values["members"]:
         member["id_number"], member["name"] = mask(member["id_number"]), mask_name(member["name"])
         member["phone"] = mask(member["phone"])

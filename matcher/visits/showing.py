@@ -83,7 +83,7 @@ def show_visit(office: Office, actor: Actor, visit_id: int) -> VisitDetails:
     missing = missing_for_submission(office, visit_id)
     return VisitDetails(
         visit=visit,
-        form=masked_form(saved.form) if saved else None,
+        form=masked_form(saved.form, with_address=actor.may(Permission.VISIT)) if saved else None,
         form_digest=saved.digest if saved else None,
         has_place="place" not in missing,
         attachments=tuple(Attachments(office).list_of(f"visit/{visit_id}")),

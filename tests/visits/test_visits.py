@@ -89,6 +89,13 @@ def test_a_visit_from_plan_to_acceptance(office: Office, households: list[int]) 
     office.verify_audit()
 
 
+def test_only_who_goes_there_sees_the_whole_address(office: Office, households: list[int]) -> None:
+    (visit,) = plan_and_assign(office, households[:1])
+    collect(office, visit, form_values(household_items(0)))
+    seen = [Visits(office).show(actor, visit).form for actor in (MANAGER, CHECKER)]
+    assert [form["head"]["address"] for form in seen if form is not None] == ["演示镇演示村1号", "演示镇***"]
+
+
 def test_the_accepted_forms_members_become_the_households(office: Office, households: list[int]) -> None:
     items = [*household_items(0), household_items(40)[0]]
     visit_household(office, households[0], items)
