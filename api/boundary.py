@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.bodies import Disconnected, linger
 from api.metrics import RequestMetrics
-from api.problems import Problem, describe_problem
+from api.problems import BodyTimeout, Problem, describe_problem
 from api.routes import evaluate_route
 from api.wire import TooLarge
 from keys.clock import Clock
@@ -28,6 +28,7 @@ from psi.errors import MingceError
 
 log = structlog.get_logger("mingce.api")
 UNKNOWN = "unknown"
+LINGERING = (TooLarge, BodyTimeout)  # the body may still be coming: a connection cut at once would lose the answer
 _PROVES_NOTHING = frozenset({"replayed", "clock_skew"})  # anyone can send again what a party signed once
 
 
@@ -127,7 +128,7 @@ class ProblemBoundary:
             if exchange.status:
                 raise BrokenOff from None
             await self._record(scope, problem)
-            await self._answer(scope, exchange, problem, request_id, lingering=isinstance(error, TooLarge))
+            await self._answer(scope, exchange, problem, request_id, lingering=isinstance(error, LINGERING))
         finally:
             self._finish(scope, exchange, request_id, time.perf_counter() - started_s)
 

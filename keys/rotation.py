@@ -85,7 +85,7 @@ class EpochFacts:
 
 @dataclass(frozen=True)
 class Step:
-    """One step. ``reason`` is a code that scripts/rotation.py puts into words, with ``params``.
+    """One step. ``reason`` is a code that scripts/keyring/rotation.py puts into words, with ``params``.
 
     ``waits_for`` names the condition that is not met yet. ``not_after`` is that of an epoch to be created.
     """

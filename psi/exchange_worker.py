@@ -127,8 +127,25 @@ def check_golomb(div: int, hash_range: int, bits: bytes) -> float:
 def check_bloom(hash_functions: int, bits: bytes) -> float:
     if not 1 <= hash_functions <= 128 or not bits:
         raise Refused("bad_structure")
-    filled = int.from_bytes(bits, "big").bit_count() / (8 * len(bits))
-    return math.pow(filled, hash_functions)
+    size = 8 * len(bits)
+    filled = int.from_bytes(bits, "big").bit_count() / size
+    return chance_of_a_false_match(size, hash_functions, filled)
+
+
+def chance_of_a_false_match(size: int, hash_functions: int, filled: float) -> float:
+    """The chance that a number which is not in the filter is found in it.
+
+    The library looks at the places h1 + i * h2 mod ``size``, which come round after size / gcd(h2, size) steps: one
+    number in ``size`` is judged by a single bit. That makes a small filter ten thousand times looser than it claims.
+    """
+    short_rounds = {round_: euler_phi(round_) / size for round_ in range(1, hash_functions) if size % round_ == 0}
+    by_few_places = sum(share * filled**round_ for round_, share in short_rounds.items())
+    return by_few_places + (1 - sum(short_rounds.values())) * math.pow(filled, hash_functions)
+
+
+def euler_phi(number: int) -> int:
+    """How many of 1..number share no factor with it."""
+    return sum(math.gcd(other, number) == 1 for other in range(1, number + 1))
 
 
 @contextmanager

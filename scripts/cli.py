@@ -19,29 +19,29 @@ from scripts.language import say, set_language
 from scripts.messages import exit_code, explain
 from scripts.output import err
 
-COMMANDS = (
-    "province",
-    "department",
-    "bank",
-    "bureau",
-    "keys",
-    "operator",
-    "account",
-    "audit",
-    "certificate",
-    "exchange",
-    "generate",
-    "review",
-    "loan",
-    "claim",
-    "subsidy",
-    "policy",
-    "household",
-    "visit",
-    "report",
-    "bench",
-    "demo",
-)
+COMMANDS = {
+    "province": "scripts.sending.province",
+    "department": "scripts.sending.department",
+    "bank": "scripts.asking.bank",
+    "bureau": "scripts.county.bureau",
+    "keys": "scripts.keyring.keys",
+    "operator": "scripts.keyring.operator",
+    "account": "scripts.county.account",
+    "audit": "scripts.asking.audit",
+    "certificate": "scripts.sending.certificate",
+    "exchange": "scripts.asking.exchange",
+    "generate": "scripts.made_up.generate",
+    "review": "scripts.county.review",
+    "loan": "scripts.county.loan",
+    "claim": "scripts.county.claim",
+    "subsidy": "scripts.county.subsidy",
+    "policy": "scripts.county.policy",
+    "household": "scripts.county.household",
+    "visit": "scripts.county.visit",
+    "report": "scripts.county.report",
+    "bench": "scripts.benchmarks.bench",
+    "demo": "scripts.demo",
+}
 
 
 class _CommandsOnDemand(TyperGroup):
@@ -53,7 +53,7 @@ class _CommandsOnDemand(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
-        command = typer.main.get_command(import_module(f"scripts.{cmd_name}").app)
+        command = typer.main.get_command(import_module(COMMANDS[cmd_name]).app)
         command.name = cmd_name
         return command
 
@@ -112,7 +112,7 @@ def main() -> None:
         report(error)
         code = exit_code(error)
         if error.code in ("not_allowed", "same_person"):
-            from scripts.acting import record_refusal  # only here: most commands need no account
+            from scripts.county.acting import record_refusal  # only here: most commands need no account
 
             with suppress(MingceError):  # the refusal stands though its row cannot be written
                 record_refusal(error)

@@ -16,7 +16,7 @@ from matcher.claims.steps import FREEZE, MOVES
 from matcher.subsidy.arithmetic import ExcessShare, FixedPoints, Terms, compute_parts
 from matcher.subsidy.lines import compute_lines
 from matcher.subsidy.periods import Balance, Movement, SettlementCalendar
-from scripts.claim_printing import WHY
+from scripts.county.claim_printing import WHY
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 ARITHMETIC = (DOCS / "explanation" / "subsidy-arithmetic.md").read_text("utf-8")

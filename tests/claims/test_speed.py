@@ -6,7 +6,7 @@ import json
 
 from typer.testing import CliRunner
 
-from scripts.bench import app
+from scripts.benchmarks.bench import app
 
 
 def test_the_benchmark_runs_the_whole_way() -> None:

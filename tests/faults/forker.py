@@ -51,8 +51,8 @@ def run(order: dict[str, Any]) -> int:
 
 
 def main() -> None:
-    for name in cli.COMMANDS:
-        import_module(f"scripts.{name}")
+    for module in cli.COMMANDS.values():
+        import_module(module)
     assert threading.active_count() == 1, "a fork takes one thread along"  # Arrow's allocator looks after its own
     for line in sys.stdin:
         order = json.loads(line)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.bench import FORMAT
+from scripts.benchmarks.bench import FORMAT
 from scripts.benchmarks.endpoint import Spans, measure_endpoint
 from scripts.benchmarks.kernel import made_up_items, measure_kernel
 from scripts.benchmarks.load import Generator, Outcome, percentiles_ms

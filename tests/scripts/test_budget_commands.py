@@ -17,7 +17,7 @@ from matcher.province.records import BudgetExhausted
 from psi.identifiers import check_character
 from scripts.cli import main
 from scripts.home import open_home
-from scripts.ledgers import check_budgets
+from scripts.sending.ledgers import check_budgets
 
 Mingce = Callable[..., tuple[int, Any]]
 HEADER = "证件号码,家庭编号,家庭人数,行政区划,是否扩中家庭,非扩中原因标签"

@@ -24,7 +24,7 @@ from keys.files import Locked, exclusive_lock
 from matcher.bureau.actors import Actor, Role
 from matcher.loans import Loans
 from psi.errors import InputError
-from scripts.nightly import LOCK
+from scripts.county.nightly import LOCK
 
 SECOND = Actor("yinhang-fuhe", frozenset({Role.BANK_ADMIN}), bank=BANK_NO)
 NOW = "2026-01-10T02:00:00Z"

@@ -21,8 +21,8 @@ from bureau_office import AUDITOR, HANDLER, make_account
 from typer.testing import CliRunner
 
 from psi.errors import InputError
-from scripts.acting import open_office
 from scripts.cli import app
+from scripts.county.acting import open_office
 from scripts.home import open_home
 
 ROWS, COUNTY = "3000", "330922"

@@ -25,9 +25,9 @@ from matcher.bureau.office import STORE_SECRET
 from matcher.bureau.store import BureauStore
 from matcher.handover import read_handover, write_handover
 from psi.errors import MingceError
-from scripts.acting import open_office
-from scripts.checking import open_link
 from scripts.cli import app
+from scripts.county.acting import open_office
+from scripts.county.checking import open_link
 from scripts.home import DEMO_CLOCK, open_home
 
 SPRING, NEXT_YEAR = "2025-03-03T01:00:00Z", "2026-03-05T01:00:00Z"

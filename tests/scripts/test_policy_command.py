@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from psi.errors import InputError
-from scripts.policy import app
+from scripts.county.policy import app
 
 
 def run(*words: object) -> str:

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from psi.errors import InputError
-from scripts.subsidy import app
+from scripts.county.subsidy import app
 
 LOAN = ["100000", "--rate", "4.35", "--from", "2024-05-10", "--to", "2025-05-10", "--policy", "330922"]
 

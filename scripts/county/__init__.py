@@ -1,0 +1,1 @@
+"""What the finance bureau works with: households, visits, reviews, loans, claims, figures."""

@@ -1,0 +1,1 @@
+"""Identities, epochs, their rotation, and the persons who may decide."""

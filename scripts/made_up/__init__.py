@@ -1,0 +1,1 @@
+"""Counties, customers and case work that cannot exist."""

@@ -1,0 +1,1 @@
+"""What whoever publishes lists works with: the province, and the departments."""
