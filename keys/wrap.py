@@ -21,6 +21,7 @@ import secrets
 import stat
 import struct
 import unicodedata
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +86,7 @@ class KekProvider(Protocol):
         ...
 
 
-class _RawKek:
+class _RawKek(ABC):
     """The common part of the providers whose key is 32 given bytes."""
 
     def __init__(self) -> None:
@@ -94,11 +95,11 @@ class _RawKek:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.describe()})"
 
-    def describe(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def describe(self) -> str: ...
 
-    def _read(self) -> bytes:
-        raise NotImplementedError
+    @abstractmethod
+    def _read(self) -> bytes: ...
 
     def _get_kek(self) -> bytes:
         if self._kek is None:
