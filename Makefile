@@ -7,7 +7,7 @@ CARGO_JOBS ?= 2
 NATIVE := psi/_native.abi3.so
 NATIVE_SOURCES := $(shell find psi/native/src -name '*.rs') psi/native/Cargo.toml Cargo.toml Cargo.lock pyproject.toml
 
-.PHONY: demo test test-slow test-exhaustive test-backends test-rust fuzz bench lint format reference lock clean setup
+.PHONY: demo test test-slow test-exhaustive test-backends test-rust fuzz bench bundle lint format reference screenshots lock clean setup
 
 demo: setup ## the main job, end to end, on made-up people
 	$(BIN)/mingce demo
@@ -51,6 +51,10 @@ bench: setup ## measure; JSON goes to build/bench.json
 	mkdir -p build
 	$(BIN)/mingce bench --out build/bench.json
 
+bundle: setup ## an archive for hosts without a network, with a bill of materials; goes to build/bundle
+	mkdir -p build/bundle
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m scripts.bundle build/bundle
+
 lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -61,6 +65,9 @@ lint: setup
 reference: setup ## write anew the documents that are made from the program and from the tests
 	$(BIN)/python -m scripts.references docs/reference
 	$(BIN)/python tests/case_index.py
+
+screenshots: setup ## pictures of the console for the documents, from a demo that `make demo` made
+	$(BIN)/python -m scripts.demo.screenshots demo docs/images
 
 format: setup
 	$(BIN)/ruff format .

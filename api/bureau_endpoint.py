@@ -15,6 +15,7 @@ from api.serving import serve
 from matcher.accounts.sessions import Sessions
 from matcher.accounts.sign_in import SignIn
 from matcher.bureau.office import Office
+from matcher.checks.links import Links
 from matcher.reports.service import Reports
 
 
@@ -31,17 +32,23 @@ class Beside:
 
 
 def create_bureau_endpoint(
-    office: Office, site: Site, *, second_factor: bool, limits: Limits | None = None, sign_in: SignIn | None = None
+    office: Office,
+    site: Site,
+    *,
+    second_factor: bool,
+    links: Links | None = None,
+    limits: Limits | None = None,
+    sign_in: SignIn | None = None,
 ) -> ASGIApp:
     """Both over one office, which the caller closes; they share sessions, the threads that check passwords, metrics.
 
-    ``second_factor``: whether a session needs one.
+    ``second_factor``: whether a session needs one; ``links``: the departments' datasets that the console shows.
     """
     limits, sign_in = limits or Limits(), sign_in or SignIn(office)
     sessions = Sessions(office, sign_in, require_second_factor=second_factor)
     reports = Reports(office, site.townships, is_demo=site.demo)
     interface = create_bureau_app(office, limits=limits, sign_in=sign_in, sessions=sessions, reports=reports)
-    return Beside(interface, create_console_app(interface.state.services, site, limits=limits))
+    return Beside(interface, create_console_app(interface.state.services, site, links=links, limits=limits))
 
 
 def serve_bureau(
@@ -49,6 +56,7 @@ def serve_bureau(
     site: Site,
     *,
     second_factor: bool,
+    links: Links | None = None,
     listening: Listening | None = None,
     limits: Limits | None = None,
     on_listening: Callable[[str], None] = lambda address: None,
@@ -56,7 +64,7 @@ def serve_bureau(
     """Serve until stopped; raises what api.serving.serve raises."""
     limits = limits or Limits()
     serve(
-        lambda: create_bureau_endpoint(office, site, second_factor=second_factor, limits=limits),
+        lambda: create_bureau_endpoint(office, site, second_factor=second_factor, links=links, limits=limits),
         listening or Listening(),
         limits,
         on_listening,

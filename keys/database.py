@@ -54,6 +54,15 @@ class DatabaseUnavailable(MingceError):
     code = "database_unavailable"
 
 
+class SchemaNewer(MingceError):
+    """The file was brought up to date by a newer version of this software, which this one cannot read.
+
+    Params: ``file``, and ``found``, the newest change of its schema.
+    """
+
+    code = "schema_newer"
+
+
 class SQLiteTooOld(MingceError):
     """This SQLite has the WAL-reset bug."""
 
@@ -70,7 +79,7 @@ def open_database(path: Path, migrations: Migrations) -> Database:
 
     WAL, synchronous=FULL, foreign keys on, explicit transactions only. Several threads may share
     the handle if they use it inside :func:`reading` and :func:`write_transaction` only.
-    Raises SQLiteTooOld, DatabaseDamaged, DatabaseBusy, DatabaseUnavailable.
+    Raises SQLiteTooOld, DatabaseDamaged, DatabaseBusy, DatabaseUnavailable, SchemaNewer.
     """
     require_sound_sqlite()
     make_folder(path.parent)
@@ -78,12 +87,13 @@ def open_database(path: Path, migrations: Migrations) -> Database:
         _create(path, migrations)
     if path.stat().st_size == 0:  # SQLite would take it for a new database
         raise DatabaseDamaged("the file is empty", file=path.name)
-    database = _connect(path)
+    database = connect(path)
     try:
-        with _typed_errors(path.name):
+        with typed_errors(path.name):
             (verdict,) = database.conn.execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
                 raise DatabaseDamaged("quick_check failed", file=path.name)
+            require_known_schema(database, migrations, path.name)
             if migrations.pending(database):
                 with write_transaction(database):
                     migrations.apply(database)
@@ -91,6 +101,16 @@ def open_database(path: Path, migrations: Migrations) -> Database:
         database.close()
         raise
     return database
+
+
+def require_known_schema(database: Database, migrations: Migrations, file: str) -> None:
+    """Raise SchemaNewer if a change was made to the file that this software does not know."""
+    nothing = Database(pysqlite3.connect(":memory:"))
+    known = {change.name for change in migrations.pending(nothing)}
+    nothing.close()
+    unknown = [change.name for change in migrations.applied(database) if change.name not in known]
+    if unknown:
+        raise SchemaNewer("written by a newer version", file=file, found=unknown[-1])
 
 
 @contextmanager
@@ -106,7 +126,7 @@ def reading(database: Database) -> Iterator[Database]:
     try:
         if database in _given_up:
             require_sound_disk()
-        with _typed_errors():
+        with typed_errors():
             yield database
     finally:
         turn.release()
@@ -158,7 +178,7 @@ def erase_traces(database: Database) -> bool:
     """
     with reading(database):
         try:
-            with _typed_errors():
+            with typed_errors():
                 database.conn.execute("VACUUM")
                 (busy, *_) = database.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except DatabaseBusy:
@@ -177,9 +197,9 @@ def _create(path: Path, migrations: Migrations) -> None:
     building = path.with_name(f"{BUILDING}{path.name}-{secrets.token_hex(4)}")
     try:
         os.close(os.open(building, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
-        database = _connect(building, synchronous="OFF")  # flushed once, when it is finished
+        database = connect(building, synchronous="OFF")  # flushed once, when it is finished
         try:
-            with _typed_errors(path.name):
+            with typed_errors(path.name):
                 migrations.apply(database)
                 database.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # close would do it too, but tells no error
         finally:
@@ -195,9 +215,9 @@ def _create(path: Path, migrations: Migrations) -> None:
             part.unlink(missing_ok=True)
 
 
-def _connect(path: Path, synchronous: Literal["FULL", "OFF"] = "FULL") -> Database:
+def connect(path: Path, synchronous: Literal["FULL", "OFF"] = "FULL") -> Database:
     """A handle on an existing file; nothing is created if it has just gone."""
-    with _typed_errors(path.name):
+    with typed_errors(path.name):
         connection = pysqlite3.connect(
             f"{path.absolute().as_uri()}?mode=rw",
             uri=True,
@@ -221,7 +241,7 @@ def _connect(path: Path, synchronous: Literal["FULL", "OFF"] = "FULL") -> Databa
 
 
 @contextmanager
-def _typed_errors(file: str = "") -> Iterator[None]:
+def typed_errors(file: str = "") -> Iterator[None]:
     """SQLite's environment faults as our errors; faults of the caller's statements pass unchanged."""
     try:
         yield

@@ -29,8 +29,11 @@ class Locked(MingceError):
 
 
 def make_folder(path: Path) -> Path:
-    """Create a private folder (and its parents) if it is not there yet."""
-    path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    """Create a private folder (and its parents, private too) if it is not there yet."""
+    for folder in reversed([path, *path.parents]):  # mkdir's own ``parents`` would leave them open
+        if not folder.exists():
+            folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+    path.mkdir(mode=FOLDER_MODE, exist_ok=True)  # tells what a file in its place means
     return path
 
 

@@ -274,6 +274,10 @@ class KeyStore:
         """
         return self._vault.rewrap(provider)
 
+    def require_kek(self) -> None:
+        """Raise if the key-encryption key is not there or not the one in force; opens no other key."""
+        self._vault.require_kek()
+
     def list_events(self) -> list[KeyEvent]:
         """Every change of state and every opening of a key, oldest first."""
         return self._vault.list_events()

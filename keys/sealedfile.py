@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import nacl.bindings as sodium
 import nacl.exceptions
@@ -40,39 +41,49 @@ def write_sealed(path: Path, key: bytes, chunks: Iterable[bytes], context: bytes
 
     ``key`` is 32 bytes. ``context`` says what the file is and must be given again to read it.
     """
-    state = sodium.crypto_secretstream_xchacha20poly1305_state()
-    header = sodium.crypto_secretstream_xchacha20poly1305_init_push(state, key)
     with atomic_writer(path) as stream:
-        stream.write(_MAGIC + header)
-        for plaintext, tag in _with_tags(_rechunk(chunks)):
-            stream.write(sodium.crypto_secretstream_xchacha20poly1305_push(state, plaintext, _associated(context), tag))
+        for piece in seal_chunks(key, chunks, context):
+            stream.write(piece)
 
 
 def read_sealed(path: Path, key: bytes, context: bytes) -> Iterator[bytes]:
-    """The plaintext in chunks of at most 65,536 bytes, one in memory at a time.
+    """What :func:`open_chunks` gives, from a file."""
+    with path.open("rb") as stream:
+        yield from open_chunks(stream, key, context, path.name)
+
+
+def seal_chunks(key: bytes, chunks: Iterable[bytes], context: bytes) -> Iterator[bytes]:
+    """The bytes of a sealed file, piece by piece."""
+    state = sodium.crypto_secretstream_xchacha20poly1305_state()
+    yield _MAGIC + sodium.crypto_secretstream_xchacha20poly1305_init_push(state, key)
+    for plaintext, tag in _with_tags(_rechunk(chunks)):
+        yield sodium.crypto_secretstream_xchacha20poly1305_push(state, plaintext, _associated(context), tag)
+
+
+def open_chunks(stream: BinaryIO, key: bytes, context: bytes, name: str) -> Iterator[bytes]:
+    """The plaintext of a sealed file from where ``stream`` stands, in chunks of at most 65,536 bytes, one in memory.
 
     Each chunk is authentic when it comes, but only the end of the iteration says that the file
-    was whole: keep nothing of it before. Raises SealedFileInvalid, or OSError from reading.
+    was whole: keep nothing of it before. Raises SealedFileInvalid naming the file, or OSError from reading.
     """
-    with path.open("rb") as stream:
-        if stream.read(len(_MAGIC)) != _MAGIC:
-            raise SealedFileInvalid("not a sealed file", file=path.name)
-        header = stream.read(_HEADER_BYTES)
-        if len(header) != _HEADER_BYTES:
-            raise SealedFileInvalid("the sealed file is cut", file=path.name)
-        state = sodium.crypto_secretstream_xchacha20poly1305_state()
-        sodium.crypto_secretstream_xchacha20poly1305_init_pull(state, header, key)
-        tag = _MESSAGE
-        while sealed := stream.read(_SEALED_BYTES):
-            if tag == _FINAL:
-                raise SealedFileInvalid("the sealed file goes on after its end", file=path.name)
-            try:
-                plaintext, tag = sodium.crypto_secretstream_xchacha20poly1305_pull(state, sealed, _associated(context))
-            except nacl.exceptions.CryptoError:
-                raise SealedFileInvalid("a chunk does not open", file=path.name) from None
-            yield plaintext
-        if tag != _FINAL:
-            raise SealedFileInvalid("the sealed file is cut", file=path.name)
+    if stream.read(len(_MAGIC)) != _MAGIC:
+        raise SealedFileInvalid("not a sealed file", file=name)
+    header = stream.read(_HEADER_BYTES)
+    if len(header) != _HEADER_BYTES:
+        raise SealedFileInvalid("the sealed file is cut", file=name)
+    state = sodium.crypto_secretstream_xchacha20poly1305_state()
+    sodium.crypto_secretstream_xchacha20poly1305_init_pull(state, header, key)
+    tag = _MESSAGE
+    while sealed := stream.read(_SEALED_BYTES):
+        if tag == _FINAL:
+            raise SealedFileInvalid("the sealed file goes on after its end", file=name)
+        try:
+            plaintext, tag = sodium.crypto_secretstream_xchacha20poly1305_pull(state, sealed, _associated(context))
+        except nacl.exceptions.CryptoError:
+            raise SealedFileInvalid("a chunk does not open", file=name) from None
+        yield plaintext
+    if tag != _FINAL:
+        raise SealedFileInvalid("the sealed file is cut", file=name)
 
 
 def _associated(context: bytes) -> bytes:

@@ -125,6 +125,10 @@ class Vault:
             table.update(tuple(row[name] for name in table.pks), {kind.column: wrapped})
         return len(rows)
 
+    def require_kek(self) -> None:
+        """Raise KeyUnwrapFailed if the provider holds another key-encryption key than the one in force."""
+        self._check_kek()
+
     def _check_kek(self) -> bool:
         """Whether a key-encryption key is in force yet. Raises KeyUnwrapFailed if it is another one."""
         row = self.find_row("SELECT * FROM kek_check")

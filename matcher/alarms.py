@@ -73,6 +73,12 @@ class Alarms:
         if fetch_first(self._database, known, [error.code, subject]) is None:
             self.sound_within(error, subject)
 
+    def get(self, alarm_id: int) -> Alarm:
+        """Raises AlarmNotFound."""
+        for row in fetch_records(self._database, "SELECT * FROM alarm WHERE alarm_id = ?", [alarm_id]):
+            return Alarm(**{**row, "params": json.loads(row["params"])})
+        raise AlarmNotFound("no alarm has this number", alarm=alarm_id)
+
     def list_all(self) -> list[Alarm]:
         """The oldest first."""
         rows = fetch_records(self._database, "SELECT * FROM alarm ORDER BY alarm_id")

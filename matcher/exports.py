@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 import xlsxwriter
 
 from keys.files import atomic_writer, building_path, make_folder
+from matcher.watermark import mark_sheet
 from psi.errors import InputError
 
 Format = Literal["xlsx", "csv", "parquet"]
@@ -157,6 +158,7 @@ def _write_sheet(
     sheet.set_paper(_A4)
     sheet.fit_to_pages(1, 0)
     sheet.repeat_rows(0)
+    mark_sheet(sheet, is_first=len(workbook.worksheets()) == 1)
     for place, column in enumerate(table.column_names):
         longest = max(_display_width(cell) for cell in [column, *table[column].slice(0, 100).to_pylist()])
         sheet.set_column(place, place, min(max(longest + 2, _WIDTHS[0]), _WIDTHS[1]), text)

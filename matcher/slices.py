@@ -44,10 +44,15 @@ def write_slice_file(folder: Path, division: str, rows: Slice, bucket: int, labe
     with pa.OSFile(str(path), "wb") as sink:
         write_slice(sink, rows, label.width)
     path.chmod(FILE_MODE)
+    return describe_slice(path, rows.rows, bucket)
+
+
+def describe_slice(path: Path, rows: int, bucket: int) -> SliceEntry:
+    """The manifest entry of a slice file, hashed from what is on disk; its name is the division's."""
     return SliceEntry(
-        division=division,
+        division=path.stem,
         file=path.name,
-        rows=rows.rows,
+        rows=rows,
         bucket=bucket,
         bytes=path.stat().st_size,
         sha256=file_sha256(path),

@@ -112,15 +112,17 @@ VISIT = Machine(
         "ACCEPTED": "已采纳",
         "RETURNED": "退回",
         "FAILED": "未成功",
+        "CANCELLED": "已取消",
     },
     {
-        "PLANNED": ("ASSIGNED",),
+        "PLANNED": ("ASSIGNED", "CANCELLED"),
         "ASSIGNED": ("STARTED", "PLANNED"),
         "STARTED": ("COLLECTED", "FAILED"),
         "COLLECTED": ("SUBMITTED",),
         "SUBMITTED": ("ACCEPTED", "RETURNED"),
         "RETURNED": ("COLLECTED",),
         "FAILED": ("PLANNED",),  # at most as often as the policy says
+        "CANCELLED": ("PLANNED",),  # nobody went: it counts as no attempt
     },
     "PLANNED",
 )

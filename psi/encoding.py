@@ -15,7 +15,7 @@ from psi import _native
 from psi.columns import Column, data_of, find_positions, fixed, pc
 from psi.edition import TAG_BYTES, LabelSchema
 from psi.errors import InputError
-from psi.remembered import REFERENCE_BYTES, STATE_SCHEMA, Remembered
+from psi.remembered import REFERENCE_BYTES, STATE_SCHEMA, Remembered, row_references
 
 ITEM_BYTES = 18
 BLOCK_ROWS = 131_072  # encoded at a time: what a block needs beside its results stays small
@@ -86,7 +86,7 @@ class Encoded:
 
 def compare(remembered: Remembered, rows: BaseRows, keys: EncodingKeys, label: LabelSchema) -> Comparison:
     """What a base list changes with respect to the remembered rows."""
-    references = fixed(_native.keyed_references(keys.reference_key, rows.items, ITEM_BYTES), REFERENCE_BYTES)
+    references = row_references(keys.reference_key, rows.items)
     digests = _row_digests(rows, keys.digest_key, label)
     places = remembered.find(references)
     known = remembered.rows

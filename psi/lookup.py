@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from psi import _native
+from psi.columns import data_of, find_positions, pc
 from psi.edition import TOMBSTONE, Manifest, Slice
 
 
@@ -83,6 +84,9 @@ def _find_rows(division: Slice | Overlay, tags: bytes) -> dict[int, tuple[_Rows,
 
 
 def _find_in(part: Slice, tags: bytes) -> dict[int, tuple[_Rows, int]]:
+    """The rows of one slice. Most queries are in no given slice, so only those found become Python's."""
     columns = _Rows(memoryview(part.versions).cast("B"), memoryview(part.sealed_labels).cast("B"))
-    rows = memoryview(_native.find_tags(part.tags, tags)).cast("q")
-    return {position: (columns, row) for position, row in enumerate(rows) if row >= 0}
+    rows = find_positions(part.tags, tags)
+    places = pc.indices_nonzero(pc.is_valid(rows))
+    numbers = memoryview(data_of(rows.take(places))).cast("q")
+    return {place: (columns, row) for place, row in zip(memoryview(data_of(places)).cast("Q"), numbers, strict=True)}

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from psi.columns import Column, find_positions, pc, required_schema, sorted_positions
+from psi import _native
+from psi.columns import Column, find_positions, fixed, pc, required_schema, sorted_positions
 from psi.edition import TAG_BYTES
 from psi.errors import MingceError
+from psi.identifiers import ITEM_BYTES
 
 REFERENCE_BYTES = 16
 
@@ -35,6 +37,11 @@ class EditionInconsistent(MingceError):
     """The remembered rows and the published slices disagree: one of them was damaged or replaced."""
 
     code = "edition_inconsistent"
+
+
+def row_references(key: bytes, items: bytes | pa.Buffer) -> Column:
+    """The keyed references of n*18 bytes of items."""
+    return fixed(_native.keyed_references(key, items, ITEM_BYTES), REFERENCE_BYTES)
 
 
 def empty_state() -> pa.Table:

@@ -39,6 +39,9 @@ COMMANDS = {
     "household": "scripts.county.household",
     "visit": "scripts.county.visit",
     "report": "scripts.county.report",
+    "backup": "scripts.keeping.backup",
+    "shares": "scripts.keeping.shares",
+    "doctor": "scripts.keeping.doctor",
     "bench": "scripts.benchmarks.bench",
     "demo": "scripts.demo",
 }

@@ -14,6 +14,7 @@ from keys.files import make_folder, write_atomic
 from keys.identity import IdentityKind, PublicIdentity
 from keys.keystore import KeyStore
 from keys.wrap import KekProvider, create_kek_file, provider_from_setting
+from matcher.keeping.restored import require_settled
 from scripts.language import say
 from scripts.messages import Refused
 from scripts.settings import CONFIG_NAME, Settings, SettingsInvalid, find_config
@@ -65,7 +66,7 @@ def _clock(settings: Settings) -> Clock:
 
 
 def open_home(config: Path | None, party: str, clock: Clock | None = None) -> Home:
-    """Load a party's configuration. Raises SettingsInvalid if it is another party's.
+    """Load a party's configuration. Raises SettingsInvalid if it is another party's, RestoreUnsettled.
 
     A department is a sender as the province is, so the province's commands work in its home too.
     """
@@ -74,6 +75,7 @@ def open_home(config: Path | None, party: str, clock: Clock | None = None) -> Ho
     if found != party:
         reason = f"{home.settings.party} ≠ {party}"
         raise SettingsInvalid("another party's configuration", file=str(home.path), field="party", reason=reason)
+    require_settled(home.path)
     return home
 
 

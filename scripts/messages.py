@@ -21,6 +21,7 @@ class Refused(InputError):
 
 
 GUARDS = {
+    "restore_unsettled",
     "checks_missing",
     "not_allowed",
     "same_person",

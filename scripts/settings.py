@@ -65,7 +65,7 @@ class RotationSettings(Section):
 class DatasetSettings(Section):
     """One list that a sender publishes."""
 
-    title: str = "基础名单库"
+    title: str = Field("基础名单库", description="its name for people")
     label: str = Field("kuozhong/1", description="what a row holds: a built-in label schema, or a .toml file of one")
     division: str | None = Field(
         None, pattern="^[0-9]{6}$", description="the county of all rows, for a list that does not say"
@@ -91,8 +91,8 @@ class DatasetSettings(Section):
 
 
 class ServeSettings(Section):
-    host: str = "127.0.0.1"
-    port: int = Field(8443, ge=0, le=65535)
+    host: str = Field("127.0.0.1", description="the address to listen on")
+    port: int = Field(8443, ge=0, le=65535, description="0 picks a free one")
     unix_socket: Path | None = Field(None, description="listen on this file instead, for a reverse proxy")
     workers: int = Field(2, ge=1, description="evaluations at the same time")
     tls_cert: Path | None = Field(None, description="the server's certificate with its chain, PEM")
@@ -110,38 +110,40 @@ class ServeSettings(Section):
 class ProvinceLink(Section):
     """How a bank reaches the province."""
 
-    url: str = "http://127.0.0.1:8443"
-    identity: Path = Path("province.identity.json")
+    url: str = Field("http://127.0.0.1:8443", description="where its endpoint is")
+    identity: Path = Field(Path("province.identity.json"), description="its identity, compared by telephone")
     ca_file: Path | None = Field(None, description="authorities for the province's certificate, PEM; else the system's")
     client_cert: Path | None = Field(None, description="this side's client certificate with its chain, PEM")
     client_key: Path | None = Field(None, description="its private key, PEM")
-    proxy: str | None = None
-    timeout_s: float = Field(60, gt=0)
+    proxy: str | None = Field(None, description="an HTTP proxy on the way, as a URL")
+    timeout_s: float = Field(60, gt=0, description="the longest wait for one answer")
     allow_plain_http: bool = Field(False, description="http beyond loopback; only behind a tunnel that you trust")
 
 
 class DepartmentLink(ProvinceLink):
     """A department's dataset that a bureau checks households against, and how it reaches the department."""
 
-    identity: Path
-    dataset: str
+    identity: Path = Field(description="the department's identity, compared by telephone")
+    dataset: str = Field(description="its dataset's name")
     label: str = Field(description="the label schema agreed on: a built-in one, or a .toml file of it")
     divisions: list[str] = Field(default_factory=list, description="the slices to look in; else the bureau's counties")
-    purpose: str = "扩中家庭部门核验"
-    legal_basis: str = "个人信息保护法第十三条；家庭核验授权"
+    purpose: str = Field("扩中家庭部门核验", description="recorded with every run")
+    legal_basis: str = Field("个人信息保护法第十三条；家庭核验授权", description="recorded with every run")
     max_age_days: int = Field(30, ge=1, description="an edition older than this is refused")
     keep_runs: int = Field(7, ge=2, description="results of older checks are removed")
 
 
 class MatchSettings(Section):
-    dataset: str = "base"
+    dataset: str = Field("base", description="the province's dataset to match against")
     divisions: list[str] = Field(default_factory=list, description="the slices to look in, six digits each")
-    duplicates: Literal["first", "last"] = "last"
-    purpose: str = "扩中家庭名单匹配"
-    legal_basis: str = "个人信息保护法第十三条；客户单独同意"
+    duplicates: Literal["first", "last"] = Field(
+        "last", description="which row of an ID number that stands twice is kept"
+    )
+    purpose: str = Field("扩中家庭名单匹配", description="recorded with every run")
+    legal_basis: str = Field("个人信息保护法第十三条；客户单独同意", description="recorded with every run")
     max_age_days: int = Field(30, ge=1, description="an edition older than this is refused")
     keep_runs: int = Field(7, ge=2, description="screening records of older runs are removed")
-    columns: dict[str, str | list[str]] = Field(default_factory=dict)
+    columns: dict[str, str | list[str]] = Field(default_factory=dict, description="our field = the file's heading(s)")
 
 
 class RetentionSettings(Section):
@@ -181,13 +183,21 @@ class LoanFileSettings(Section):
     columns: dict[str, str | list[str]] = Field(default_factory=dict, description="our field = the file's heading(s)")
 
 
+class BackupSettings(Section):
+    """Where backups go, and who can open them (docs/how-to/back-up-and-restore.md)."""
+
+    recipient: Path | None = Field(None, description="the public half of a backup key, from `mingce backup keygen`")
+    folder: Path = Field(Path("../backups"), description="where `mingce backup create` writes, outside the home")
+    max_age_hours: int = Field(26, ge=1, description="`mingce doctor` warns when the newest backup is older")
+
+
 class Settings(BaseSettings):
     """Everything that can be set, for all three parties; each uses its own sections."""
 
     model_config = SettingsConfigDict(env_prefix="MINGCE_", env_nested_delimiter="__", extra="forbid", frozen=True)
 
-    party: Literal["province", "department", "bank", "bureau"]
-    name: str
+    party: Literal["province", "department", "bank", "bureau"] = Field(description="whose home this is")
+    name: str = Field(description="the party's name, as its pages and documents show it")
     demo: bool = Field(False, description="made-up people: says so everywhere, and obeys MINGCE_DEMO_CLOCK")
     keys: KeySettings = KeySettings()
     dataset: dict[str, DatasetSettings] = Field(default_factory=dict)
@@ -198,6 +208,7 @@ class Settings(BaseSettings):
     match: MatchSettings = MatchSettings()
     handover: HandoverSettings = HandoverSettings()
     retention: RetentionSettings = RetentionSettings()
+    backup: BackupSettings = BackupSettings()
     loan_file: LoanFileSettings = LoanFileSettings()
     divisions: list[str] = Field(default_factory=list, description="a bureau's own counties, six digits each")
     townships: dict[str, str] = Field(default_factory=dict, description="their townships' names by nine digits")

@@ -25,6 +25,7 @@ from api.listening import Listening
 from matcher.accounts.sign_in import SignIn
 from matcher.bureau.actors import Actor
 from matcher.bureau.office import Office
+from matcher.checks.links import Links
 
 _COOKIE = re.compile(r"^([^=]+)=([^;]*)")
 
@@ -100,11 +101,16 @@ class RunningConsole:
 
 @contextmanager
 def running_console(
-    office: Office, *, second_factor: bool = False, limits: Limits | None = None
+    office: Office, *, second_factor: bool = False, limits: Limits | None = None, links: Links | None = None
 ) -> Iterator[RunningConsole]:
     limits = limits or Limits(unknown_refusals_per_minute=100_000)
     app = create_bureau_endpoint(
-        office, Site("演示县", demo=True), second_factor=second_factor, limits=limits, sign_in=SignIn(office, CHEAP)
+        office,
+        Site("演示县", demo=True),
+        second_factor=second_factor,
+        links=links,
+        limits=limits,
+        sign_in=SignIn(office, CHEAP),
     )
     server, listener = GuardedServer(app, limits), Listening(port=0).open()
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="console")

@@ -18,7 +18,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from api.boundary import ProblemBoundary, Refusals
 from api.bureau import claims as claim_routes
@@ -67,7 +67,7 @@ async def healthz() -> dict[str, str]:
     return {"status": "ok", "version": _VERSION}
 
 
-@open_router.get("/metrics")
+@open_router.get("/metrics", response_class=PlainTextResponse)
 def metrics(services: CurrentServices) -> Response:
     """Prometheus text: requests, problems, alarms. Labels name nobody."""
     with suppress(DatabaseBusy, DatabaseUnavailable):  # then the last known number stands

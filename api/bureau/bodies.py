@@ -72,6 +72,12 @@ class StrictRoute(APIRoute):
         return strictly
 
 
+class ImageAnswer(Response):
+    """A photo or signature as it is kept; the route names it as its ``response_class``, for the description."""
+
+    media_type = "image/jpeg"
+
+
 def upload(*media_types: str) -> Any:
     """A dependency that gives an upload, one file of these types: ``Annotated[bytes, upload("image/png")]``.
 

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Header, Path, Query
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from starlette.responses import HTMLResponse, Response
 
-from api.bureau.bodies import Body, Day, IdempotencyKey, Line, StrictRoute, upload
+from api.bureau.bodies import Body, Day, IdempotencyKey, ImageAnswer, Line, StrictRoute, upload
 from api.bureau.services import CurrentActor, CurrentOffice
 from matcher.bureau.actors import Permission
 from matcher.households.policies import Policies
@@ -249,10 +249,10 @@ def add_image(
     return asdict(Loans(office).add_image(actor, commitment, content))
 
 
-@router.get("/commitments/{commitment}/image")
+@router.get("/commitments/{commitment}/image", response_class=ImageAnswer)
 def read_image(commitment: Place, actor: CurrentActor, office: CurrentOffice) -> Response:
     """That image; who looked is recorded."""
-    return Response(Loans(office).read_image(actor, commitment), media_type="image/jpeg")
+    return ImageAnswer(Loans(office).read_image(actor, commitment))
 
 
 @router.post("/loans", status_code=201)

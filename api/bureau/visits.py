@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field, StringConstraints
 
-from api.bureau.bodies import Body, Day, IdempotencyKey, Line, Number, Remark, StrictRoute, upload
+from api.bureau.bodies import Body, Day, IdempotencyKey, ImageAnswer, Line, Number, Remark, StrictRoute, upload
 from api.bureau.services import CurrentActor, CurrentOffice
 from matcher.bureau.bulk import summarise
 from matcher.visits.form import VisitForm
@@ -20,6 +20,11 @@ router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["visits"])
 
 MOST_AT_ONCE = 1_000
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+class WorkbookAnswer(Response):
+    media_type = XLSX
+
 
 Place = Annotated[int, Path(ge=1, le=2**53)]  # a number in an address
 Area = Annotated[str, StringConstraints(pattern=r"^[0-9]{6,12}$")]
@@ -121,10 +126,10 @@ def form_schema() -> dict[str, Any]:
     return VisitForm.model_json_schema()
 
 
-@router.get("/visits/sheet")
+@router.get("/visits/sheet", response_class=WorkbookAnswer)
 def get_sheet(actor: CurrentActor, office: CurrentOffice) -> Response:
     """The account's open visits as a workbook to fill in without a network; it holds ID numbers."""
-    return Response(Visits(office).sheet_content(actor), media_type=XLSX)
+    return WorkbookAnswer(Visits(office).sheet_content(actor))
 
 
 @router.post("/visits/sheet")
@@ -186,6 +191,14 @@ def unassign(
     return asdict(Visits(office).unassign(actor, visit, version=seen.version, key=key))
 
 
+@router.post("/visits/{visit}/cancel")
+def cancel(
+    visit: Place, said: Return, key: IdempotencyKey, actor: CurrentActor, office: CurrentOffice
+) -> dict[str, Any]:
+    """Give up a visit that nobody has begun, with a reason; the next plan of the area may bring it back."""
+    return asdict(Visits(office).cancel(actor, visit, said.remark, version=said.version, key=key))
+
+
 @router.post("/visits/{visit}/start")
 def start(
     visit: Place, begun: Start, key: IdempotencyKey, actor: CurrentActor, office: CurrentOffice
@@ -236,10 +249,10 @@ def add_image(
     return asdict(Visits(office).add_image(actor, visit, kind, content))
 
 
-@router.get("/visits/{visit}/images/{attachment}")
+@router.get("/visits/{visit}/images/{attachment}", response_class=ImageAnswer)
 def read_image(visit: Place, attachment: Place, actor: CurrentActor, office: CurrentOffice) -> Response:
     """One image; who looked is recorded."""
-    return Response(Visits(office).read_image(actor, visit, attachment), media_type="image/jpeg")
+    return ImageAnswer(Visits(office).read_image(actor, visit, attachment))
 
 
 @router.post("/visits/{visit}/fail")

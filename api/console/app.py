@@ -20,24 +20,89 @@ from starlette.staticfiles import StaticFiles
 from api.boundary import ProblemBoundary, Refusals
 from api.bureau.app import pass_on
 from api.bureau.services import Services
-from api.console import accounts, audit, deciding, home, households, queue, second_factor, sign_in
+from api.console import (
+    accounts,
+    audit,
+    check_entry,
+    checks,
+    claim_page,
+    claim_steps,
+    claims,
+    commitments,
+    confirming,
+    conflicts,
+    dashboard,
+    deciding,
+    downloads,
+    explaining,
+    home,
+    households,
+    listing,
+    loan_files,
+    loan_page,
+    loans,
+    policies,
+    policy_trials,
+    queue,
+    refining,
+    reports,
+    runs,
+    second_factor,
+    sign_in,
+    supplements,
+    todo,
+    visit_list,
+    visit_planning,
+    visit_tablet,
+    visits,
+    wall,
+)
 from api.console.errors import describe_page_problem, error_page
 from api.console.gate import ConsoleGate
 from api.console.headers import ProtectedAnswers
 from api.console.sections import SECTIONS
+from api.console.trying import TrialWorker
 from api.limits import Limits
 from matcher.accounts.refusals import RefusedActs
+from matcher.checks.links import Links
 
 STATIC = Path(__file__).parent / "static"
 ROUTERS: Sequence[APIRouter] = (
     home.router,
+    todo.router,
     sign_in.router,
     second_factor.router,
     accounts.router,
     audit.router,
     queue.router,
+    refining.router,
+    conflicts.router,
+    supplements.router,
+    confirming.router,
+    listing.router,
     households.router,
     deciding.router,
+    downloads.router,
+    dashboard.router,
+    reports.router,
+    wall.router,
+    checks.router,
+    check_entry.router,
+    policy_trials.router,
+    policies.router,
+    runs.router,
+    loans.router,
+    loan_files.router,
+    commitments.router,
+    explaining.router,
+    loan_page.router,
+    claims.router,
+    claim_page.router,
+    claim_steps.router,
+    visit_tablet.router,
+    visit_planning.router,
+    visit_list.router,
+    visits.router,  # last: its paths are numbers
 )
 
 
@@ -59,6 +124,7 @@ def create_console_app(
     services: Services,
     site: Site,
     *,
+    links: Links | None = None,
     limits: Limits | None = None,
     new_request_id: Callable[[], str] = lambda: uuid4().hex,
 ) -> FastAPI:
@@ -67,6 +133,9 @@ def create_console_app(
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.services = services
     app.state.site = site
+    app.state.links = links or Links()
+    app.state.trials = TrialWorker(office)
+    app.state.todo = todo.Todo(office)
     app.state.sections = tuple(one for one in SECTIONS if f"/{one.path}" in _pages())
     for router in ROUTERS:
         app.include_router(router)

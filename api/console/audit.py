@@ -2,32 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request
-from starlette.responses import HTMLResponse
+import pyarrow as pa
+from fastapi import APIRouter, Form, Query, Request
+from starlette.responses import HTMLResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
+from api.console.downloads import hand_out
+from api.console.faults import refused
 from api.console.language import mark, say
-from api.console.rendering import render
+from api.console.outcomes import results_page
+from api.console.rendering import moment, render
 from matcher.audit import FaultKind
-from matcher.bureau.audit_log import AuditLog
+from matcher.bureau.actors import Actor, Permission
+from matcher.bureau.audit_log import AuditLog, AuditRow
+from matcher.bureau.audit_reads import ReadFilter, ReadRow
+from matcher.bureau.audit_reads import list_reads as list_reads_of
+from matcher.bureau.office import Office
+from matcher.downloads import Wanted
+from matcher.exports import write_export
+from matcher.personal.fields import TextNotPlain
 
 router = APIRouter()
 
 ROWS = 100
 VIEWS: Mapping[str, str] = {
     "": mark("全部"),
-    "person": mark("谁看过什么"),
     "refused": mark("被拒绝的"),
     "account": mark("登录与账号"),
     "review": mark("审核"),
     "claim": mark("申报"),
 }
 """Actions that people ask for, by the part of the work."""
+LOOKS: Mapping[str, str] = {
+    "person.reveal": mark("查看完整信息"),
+    "person.reveal_refused": mark("查看完整信息，被拒绝"),
+    "person.search": mark("查找人员"),
+    "attachment.read": mark("查看照片或签字"),
+    "visit.place": mark("查看到户位置"),
+    "export.visits": mark("导出走访任务"),
+    "report.export": mark("导出报表"),
+    "claim.export": mark("导出申报明细"),
+    "download.ask": mark("申请下载"),
+    "download.agree": mark("同意下载"),
+    "download.fetch": mark("领取下载"),
+    "download.take": mark("下载"),
+    "export.sms": mark("导出确认期短信"),
+    "export.refusal_sms": mark("导出不通过短信"),
+    "export.deliberation": mark("导出评议表"),
+    "export.final_list": mark("导出最终名单"),
+    "export.review_record": mark("导出审核记录"),
+}
+"""Looks at people and files carried away, in words."""
+FIELDS: Mapping[str, str] = {
+    "number": mark("证件号码"),
+    "name": mark("姓名"),
+    "phone": mark("电话"),
+    "address": mark("住址"),
+}
+MOST_EXPORTED = 100_000
 FAULTS: Mapping[FaultKind, str] = {
     "edited": mark("第 %(seq)s 行被改动"),
     "moved": mark("第 %(seq)s 行原是第 %(other)s 行，被移动"),
@@ -38,6 +77,7 @@ FAULTS: Mapping[FaultKind, str] = {
 }
 
 Word = Annotated[str, Query(max_length=100)]
+Field = Annotated[str, Form(max_length=100)]
 
 
 @router.get("/audit")
@@ -54,13 +94,7 @@ def list_rows(
 ) -> HTMLResponse:
     """The newest first, a hundred rows a page."""
     wanted = {"account": account, "action": action, "subject": subject, "since": since, "until": until}
-    days, problems = {}, []
-    for name in ("since", "until"):
-        try:
-            days[name] = date.fromisoformat(wanted[name]) if wanted[name] else None
-        except ValueError:
-            days[name], wanted[name] = None, ""  # a field for days can show no other words
-            problems.append((name, say(request, "日期写作 2026-03-05")))
+    days, problems = _days(request, wanted)
     rows = AuditLog(office).list_rows(
         actor, account=account.strip() or None, action=action.strip() or None, subject=subject.strip() or None,
         since=days["since"], until=days["until"], before=before, limit=ROWS + 1,
@@ -72,8 +106,72 @@ def list_rows(
     return render(
         request, "audit.html", title=say(request, "审计"), rows=rows[:ROWS], wanted=wanted, problems=problems,
         views=VIEWS, older=f"/audit?{urlencode(older)}" if rows[ROWS:] else "", status=422 if problems else 200,
-        newest=before is None,
+        newest=before is None, may_export=actor.may(Permission.EXPORT), key=office.random_bytes(16).hex(),
     )  # fmt: skip
+
+
+@router.get("/audit/reads")
+def list_reads(
+    request: Request,
+    actor: CurrentActor,
+    office: CurrentOffice,
+    account: Word = "",
+    household: Word = "",
+    subject: Word = "",
+    since: Word = "",
+    until: Word = "",
+    before: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+) -> HTMLResponse:
+    """Who looked at whom in full, for what, and which files were carried away."""
+    wanted = {"account": account, "household": household, "subject": subject, "since": since, "until": until}
+    days, problems = _days(request, wanted)
+    chosen = ReadFilter(account.strip(), household.strip(), subject.strip(), days["since"], days["until"])
+    rows = list_reads_of(office, actor, chosen, before=before, limit=ROWS + 1)
+    older = {name: value for name, value in wanted.items() if value}
+    return render(
+        request, "audit-reads.html", title=say(request, "谁看过什么"), crumbs=[(say(request, "审计"), "/audit")],
+        rows=rows[:ROWS], wanted=wanted, problems=problems, status=422 if problems else 200, looks=LOOKS, fields=FIELDS,
+        older=f"/audit/reads?{urlencode({**older, 'before': rows[ROWS - 1].seq})}" if rows[ROWS:] else "",
+        newest_address=f"/audit/reads?{urlencode(older)}" if before else "",
+        may_open=actor.may(Permission.SEE_HOUSEHOLDS), may_export=actor.may(Permission.EXPORT),
+        key=office.random_bytes(16).hex(),
+    )  # fmt: skip
+
+
+@router.post("/audit/export")
+def export(
+    request: Request,
+    actor: CurrentActor,
+    office: CurrentOffice,
+    key: Annotated[str, Form(pattern=r"^[0-9a-f]{32}$")],
+    what: Annotated[Literal["rows", "reads"], Form()],
+    format: Annotated[Literal["xlsx", "csv"], Form()] = "xlsx",
+    account: Field = "",
+    action: Field = "",
+    household: Field = "",
+    subject: Field = "",
+    since: Field = "",
+    until: Field = "",
+    reason: Annotated[str, Form(max_length=300)] = "",
+) -> Response:
+    """What the page's filters show, as a file; the log holds no personal data."""
+    days, _ = _days(request, {"since": since, "until": until})  # the form has what the page took
+    wanted = Wanted(say(request, "审计记录"), f"审计记录.{format}", f"audit/{what}", Permission.SEE_AUDIT, False)
+
+    def make(path: Path) -> int:
+        if what == "reads":
+            chosen = ReadFilter(account.strip(), household.strip(), subject.strip(), days["since"], days["until"])
+            table = write_reads(office, actor, chosen)
+        else:
+            table = write_rows(office, actor, account, action, subject, days["since"], days["until"])
+        write_export(path, table, format=format)
+        return len(next(iter(table.values())))
+
+    try:
+        return hand_out(request, actor, office, wanted, make, reason=reason, key=key)
+    except TextNotPlain as error:
+        problem = refused(request, error, {}, "reason").problems[0][1]
+    return results_page(request, actor, office, [], back="/audit", back_words=say(request, "审计"), problem=problem)
 
 
 @router.post("/audit/verify")
@@ -85,3 +183,57 @@ def verify(request: Request, office: CurrentOffice) -> HTMLResponse:
         faults=[say(request, FAULTS[one.kind]) % {"seq": one.seq, "other": one.other} for one in found.faults],
         crumbs=[(say(request, "审计"), "/audit")],
     )  # fmt: skip
+
+
+def write_rows(
+    office: Office, actor: Actor, account: str, action: str, subject: str, since: date | None, until: date | None
+) -> dict[str, Any]:
+    """The rows that the filters show, the newest first, as columns; MOST_EXPORTED at most. Raises NotAllowed."""
+    log, rows = AuditLog(office), list[AuditRow]()
+    while len(rows) < MOST_EXPORTED:
+        more = log.list_rows(
+            actor, account=account.strip() or None, action=action.strip() or None, subject=subject.strip() or None,
+            since=since, until=until, before=rows[-1].seq if rows else None, limit=1_000,
+        )  # fmt: skip
+        if not more:
+            break
+        rows += more
+    cells = [
+        (str(row.seq), moment(row.at), row.actor, row.action, row.subject, str(row.detail.get("purpose", "")),
+         json.dumps({name: value for name, value in row.detail.items() if name != "purpose"}, ensure_ascii=False))
+        for row in rows
+    ]  # fmt: skip
+    return _columns(("序号", "时间", "谁", "事项", "对象", "用途", "细节"), cells)
+
+
+def write_reads(office: Office, actor: Actor, wanted: ReadFilter) -> dict[str, Any]:
+    """As :func:`write_rows`, of who saw what. Raises NotAllowed."""
+    rows = list[ReadRow]()
+    while len(rows) < MOST_EXPORTED:
+        more = list_reads_of(office, actor, wanted, before=rows[-1].seq if rows else None, limit=1_000)
+        if not more:
+            break
+        rows += more
+    cells = [
+        (str(row.seq), moment(row.at), row.actor, LOOKS.get(row.action, row.action), row.household_no or "",
+         row.subject, FIELDS.get(row.field, row.field), row.purpose)
+        for row in rows
+    ]  # fmt: skip
+    return _columns(("序号", "时间", "谁", "看了什么", "家庭编号", "对象", "哪一项", "用途"), cells)
+
+
+def _columns(names: Sequence[str], cells: Sequence[Sequence[str]]) -> dict[str, Any]:
+    return {name: pa.array([row[place] for row in cells], pa.string()) for place, name in enumerate(names)}
+
+
+def _days(request: Request, wanted: dict[str, str]) -> tuple[dict[str, date | None], list[tuple[str, str]]]:
+    """The days of a filter, and what is wrong with them; a field for days can show no other words, so it is emptied."""
+    days: dict[str, date | None] = {}
+    problems = []
+    for name in ("since", "until"):
+        try:
+            days[name] = date.fromisoformat(wanted[name]) if wanted[name] else None
+        except ValueError:
+            days[name], wanted[name] = None, ""
+            problems.append((name, say(request, "日期写作 2026-03-05")))
+    return days, problems

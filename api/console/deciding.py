@@ -126,6 +126,17 @@ def tell(
     )  # fmt: skip
 
 
+@router.post("/{household}/refusal-told")
+def tell_refusal(
+    request: Request, household: Number, actor: CurrentActor, office: CurrentOffice, key: Key, how: Line = ""
+) -> Response:
+    """A refused family was told why, otherwise than by SMS."""
+    return _do(
+        request, actor, office, household, "refusal_told",
+        lambda: Reviews(office).refusals.tell(actor, household, how, key=key), {"how": how},
+    )  # fmt: skip
+
+
 @router.post("/{household}/village")
 def hear_village(
     request: Request,

@@ -60,6 +60,7 @@ def error_page(problem: Problem, request_id: str, scope: Scope) -> Response:
         words=own_what or what,
         next_step=own_following or following,
         request_id=request_id,
+        may_ask=False,
     )
 
 

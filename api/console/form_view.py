@@ -10,7 +10,7 @@ from api.console.language import mark
 from matcher.reasons import describe
 from matcher.visits.form import FAMILY_TYPES, MARRIAGES, RELATIONS, SEXES, VisitForm, part_of
 
-_CHOICES: Mapping[str, Mapping[str, str]] = {
+CHOICES: Mapping[str, Mapping[str, str]] = {
     "relation": RELATIONS,
     "sex": SEXES,
     "marriage": MARRIAGES,
@@ -51,7 +51,7 @@ def form_words() -> Iterator[str]:
         if part is not None:
             yield field.title or ""
             yield from (sub.title or "" for sub in part.model_fields.values())
-    for words in _CHOICES.values():
+    for words in CHOICES.values():
         yield from words.values()
 
 
@@ -66,8 +66,8 @@ def _written(name: str, value: Any, say: Callable[[str], str]) -> str:
         return f"{value['count']} · {amount}" if value["count"] else say(mark("无"))
     if isinstance(value, list):
         return describe(value)
-    if name in _CHOICES:
-        return say(_CHOICES[name][value])
+    if name in CHOICES:
+        return say(CHOICES[name][value])
     whole, point, cents = str(value).rpartition(".")
     if point and len(cents) == 2 and whole.lstrip("-").isdecimal() and cents.isdecimal():
         return f"{int(whole):,}.{cents}"

@@ -5,6 +5,9 @@ A page needs no guard of its own: its first path segment is a section, and a pat
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
@@ -17,14 +20,14 @@ from api.bureau.gate import Caller
 from api.console.sections import BY_PATH
 from api.console.sessions import SESSION, require_form_token, require_same_origin
 from api.limits import Limits
-from api.problems import NotFound, UnsupportedMediaType
+from api.problems import Busy, NotFound, UnsupportedMediaType
 from matcher.accounts.model import SecondFactorMissing, SessionInvalid
 from matcher.accounts.sessions import Sessions
 from matcher.bureau.actors import Actor, NotAllowed
 
 OPEN = frozenset({"sign-in", "password", "language", "static", "favicon.ico"})
 """Without a session."""
-OWN = frozenset({"", "me", "sign-out", "second-factor"})
+OWN = frozenset({"", "todo", "me", "sign-out", "second-factor"})
 """For everybody who has one."""
 UNFINISHED = frozenset({"second-factor", "sign-out"})
 """For a session, too, that lacks the second factor."""
@@ -40,6 +43,8 @@ class ConsoleGate:
         self._app = app
         self._sessions = sessions
         self._bodies = BodyReader(limits)
+        self._limits = limits
+        self._open: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -57,9 +62,28 @@ class ConsoleGate:
                 raise  # what was typed is still on the page behind
             await _to_sign_in(connection)(scope, receive, send)
             return
-        if scope["method"] not in ("GET", "HEAD"):
-            receive = await self._read_form(connection, receive)
-        await self._app(scope, receive, send)
+        actor: Actor | None = getattr(connection.state, "actor", None)
+        with self._place_for(actor):
+            if scope["method"] not in ("GET", "HEAD"):
+                receive = await self._read_form(connection, receive)
+                if actor is not None:
+                    connection.app.state.todo.forget(actor)
+            await self._app(scope, receive, send)
+
+    @contextmanager
+    def _place_for(self, actor: Actor | None) -> Iterator[None]:
+        """No account holds more requests at once than a browser needs, however many tabs or devices. Raises Busy."""
+        if actor is None:
+            yield
+            return
+        held = self._open[actor.name]
+        if self._open.total() >= self._limits.open_requests or held >= self._limits.open_requests_per_party:
+            raise Busy("too many open requests")
+        self._open[actor.name] = held + 1
+        try:
+            yield
+        finally:
+            self._open[actor.name] -= 1
 
     async def _sign_in(self, connection: HTTPConnection, first: str) -> None:
         """Raises SessionInvalid, SecondFactorMissing, NotAllowed, NotFound."""

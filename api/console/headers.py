@@ -21,6 +21,9 @@ CONTENT_SECURITY_POLICY = "; ".join(
     )
 )
 
+VISIT_WORKER, VISIT_SCOPE = "/static/visit-worker.js", "/visits/tablet"
+"""The one script that may stand between the browser and the network, and the one page for which it does."""
+
 _ALWAYS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -42,14 +45,16 @@ class ProtectedAnswers:
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _protect(MutableHeaders(scope=message), may_keep=is_file and message["status"] == 200)
+                _protect(MutableHeaders(scope=message), scope["path"], may_keep=is_file and message["status"] == 200)
             await send(message)
 
         await self._app(scope, receive, sent)
 
 
-def _protect(headers: MutableHeaders, *, may_keep: bool) -> None:
+def _protect(headers: MutableHeaders, path: str, *, may_keep: bool) -> None:
     """``may_keep``: a static file, the same for everybody; all else is never stored."""
     for name, value in _ALWAYS.items():
         headers[name] = value
+    if may_keep and path == VISIT_WORKER:
+        headers["Service-Worker-Allowed"] = VISIT_SCOPE
     headers["Cache-Control"] = "public, max-age=3600" if may_keep else "no-store"

@@ -20,6 +20,7 @@ from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.office import Office
 from matcher.reasons import REASONS
 from matcher.reviews.decisions import may_answer, possible_verdicts
+from matcher.reviews.files import CaseFile
 from matcher.reviews.queue import REVIEW_STATES
 from matcher.visits.form import RELATIONS
 from matcher.visits.model import KINDS as VISIT_KINDS
@@ -27,6 +28,7 @@ from matcher.visits.model import OUTCOMES
 from psi.errors import MingceError
 
 _FIELDS = {"reason_missing": "reason", "reason_unknown": "reason", "remark_missing": "remark"}  # error: field at fault
+_OF_MEMBER = {"number_invalid": "member-number"}
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,14 @@ class Box:
     tells: bool
     hears_village: bool
     closes: bool
+    tells_refusal: bool
     speaks: str  # appeal, objection or ''
 
     @property
     def is_empty(self) -> bool:
         return not any(
             (self.verdicts, self.answers, self.withdraws, self.claims, self.releases, self.begins, self.tells,
-             self.hears_village, self.closes, self.speaks)
+             self.hears_village, self.closes, self.tells_refusal, self.speaks)
         )  # fmt: skip
 
 
@@ -87,6 +90,7 @@ def household_page(
         revealed=revealed or {},
         places=places or {},
         may_reveal=actor.may(Permission.REVEAL),
+        may_supplement=actor.may(Permission.SUPPLEMENT),
         may_see_place=actor.may(Permission.ACCEPT_VISIT),
         reasons={code: reason for code, reason in REASONS.items() if code != "NX1"},
         relations=RELATIONS,
@@ -138,6 +142,8 @@ def refused_page(
     """The page again, with why it cannot be done at the top and what was typed still there."""
     words, next_step = words_of_problem(request, code, {"params": params, "detail": detail})
     field = str(params.get("field", "")) if code == "text_not_plain" else _FIELDS.get(code, "")
+    if form := typed.get("form"):  # one of the members' own
+        field = _OF_MEMBER.get(code) or (f"leave-{typed['leaving']}" if form == "remove_member" else "member-remark")
     problems = [(field or "decide", f"{words}。{next_step}" if next_step else words)]
     return household_page(request, actor, office, household_id, problems=problems, typed=typed, status=status)
 
@@ -162,5 +168,12 @@ def _box(actor: Actor, office: Office, shown: HouseholdView) -> Box:
         tells=reviews and running is not None and "sms" in running.ways and running.sms_at is None,
         hears_village=objects and state == "CONFIRMING",
         closes=decides and running is not None and running.waits_for(office.today()) is None,
+        tells_refusal=reviews and state == "REJECTED" and _is_untold(file),
         speaks={"REJECTED": "appeal", "CONFIRMING": "objection"}.get(state, "") if objects else "",
     )
+
+
+def _is_untold(file: CaseFile | None) -> bool:
+    """Whether the family does not know yet that it was refused."""
+    refusals = [one for one in file.decisions if one.verdict == "reject" and one.state == "confirmed"] if file else []
+    return bool(refusals) and refusals[-1].told_at is None

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path as FilePath
 from typing import Annotated, Literal
 
+import pyarrow as pa
 from fastapi import APIRouter, Form, Path, Query, Request
 from pydantic import StringConstraints
 from starlette.responses import HTMLResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
 from api.console.addresses import with_query
+from api.console.downloads import hand_out
 from api.console.errors import words_of_problem
 from api.console.household_page import attempt, household_page
 from api.console.language import say
-from api.console.rendering import render
+from api.console.outcomes import results_page
+from api.console.refining import acts_for
+from api.console.rendering import moment, render
+from matcher.bureau.actors import Actor, Permission
+from matcher.bureau.office import Office
+from matcher.downloads import Wanted
+from matcher.exports import Format, write_export
 from matcher.households import HouseholdFilter, Households
+from matcher.households.showing import MAX_PAGE, HouseholdRow
+from matcher.personal.fields import TextNotPlain
 from matcher.personal.reveal import Personal, RevealField, SearchInvalid
+from matcher.reasons import REASONS, describe
 from matcher.states import HOUSEHOLD
 from matcher.visits.service import Visits
 
@@ -26,6 +40,12 @@ FEWEST_DIGITS = 6  # of what is taken for a number and not for a name
 Number = Annotated[int, Path(ge=1, le=2**53)]
 RowNumber = Annotated[int, Form(ge=1, le=2**53)]
 Line = Annotated[str, Form(max_length=200)]
+COLUMNS = (
+    "家庭编号", "年度", "乡镇（街道）", "行政区划", "家庭人数", "已知成员", "扩中", "原因标签", "状态", "自",
+    "走访银行",
+)  # fmt: skip
+OptionalReason = Annotated[str, StringConstraints(pattern=r"^(N[0-9X][0-9])?$")]
+Bank = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{0,128}$")]
 Digits = Annotated[str, StringConstraints(pattern=r"^[0-9]{0,12}$")]
 Year = Annotated[str, StringConstraints(pattern=r"^(20[0-9]{2})?$")]
 State = Literal[
@@ -43,11 +63,13 @@ def show_list(
     state: State = "",
     year: Year = "",
     conflicts: bool = False,
+    reason: OptionalReason = "",
+    bank: Bank = "",
     after: Annotated[int, Query(ge=0, le=2**53)] = 0,
 ) -> HTMLResponse:
     """One page of the list, by number; its address holds the filters."""
     households = Households(office)
-    wanted = HouseholdFilter(area, state, int(year) if year else None, conflicts)
+    wanted = HouseholdFilter(area, state, int(year) if year else None, conflicts, reason, bank)
     rows = households.list(actor, wanted, after=after, size=PAGE + 1)
     return render(
         request,
@@ -55,13 +77,51 @@ def show_list(
         title=say(request, "名单"),
         wanted=wanted,
         states=HOUSEHOLD.words,
-        counts=households.count(actor, HouseholdFilter(area, "", wanted.list_year, conflicts)),
+        counts=households.count(actor, replace(wanted, state="")),
         townships=households.list_townships(actor),
+        years=households.list_years(actor),
+        banks=households.list_banks(actor),
+        reasons=REASONS if actor.may(Permission.SEE_SENSITIVE) else {},
+        acts=acts_for(actor, state),
+        back=str(with_query(request)),
+        may_export=actor.may(Permission.EXPORT),
+        keys=[office.random_bytes(16).hex() for _ in range(2)],
         rows=rows[:PAGE],
         is_first=after == 0,
         first_address=with_query(request, after=None),
         next_address=with_query(request, after=rows[PAGE - 1].household_id) if len(rows) > PAGE else None,
         state_address=lambda one: with_query(request, state=one, after=None),
+    )
+
+
+@router.post("/households/export")
+def export(
+    request: Request,
+    actor: CurrentActor,
+    office: CurrentOffice,
+    key: Annotated[str, Form(pattern=r"^[0-9a-f]{32}$")],
+    format: Annotated[Literal["xlsx", "csv"], Form()] = "xlsx",
+    area: Annotated[Digits, Form()] = "",
+    state: Annotated[State, Form()] = "",
+    year: Annotated[Year, Form()] = "",
+    conflicts: Annotated[bool, Form()] = False,
+    code: Annotated[OptionalReason, Form()] = "",
+    bank: Annotated[Bank, Form()] = "",
+    reason: Line = "",
+) -> Response:
+    """The list as the filters show it, without a person."""
+    chosen = HouseholdFilter(area, state, int(year) if year else None, conflicts, code, bank)
+    wanted = Wanted(say(request, "家庭名单"), f"家庭名单.{format}", "households", Permission.SEE_HOUSEHOLDS, False)
+    place_of = request.app.state.site.place_of
+    try:
+        return hand_out(
+            request, actor, office, wanted,
+            lambda path: write_list(office, actor, chosen, place_of, path, format), reason=reason, key=key,
+        )  # fmt: skip
+    except TextNotPlain as error:
+        problem = words_of_problem(request, error.code, {"params": error.params})[0]
+    return results_page(
+        request, actor, office, [], back="/households", back_words=say(request, "名单"), problem=problem
     )
 
 
@@ -122,3 +182,24 @@ def place(
 def image(visit: Number, attachment: Number, actor: CurrentActor, office: CurrentOffice) -> Response:
     """A photo or signature of a visit; who looked is recorded."""
     return Response(Visits(office).read_image(actor, visit, attachment), media_type="image/jpeg")
+
+
+def write_list(
+    office: Office, actor: Actor, wanted: HouseholdFilter, place_of: Callable[[str], str], path: FilePath,
+    format: Format,
+) -> int:  # fmt: skip
+    """Every household that the filter shows; returns how many. Raises NotAllowed, OSError."""
+    households, rows = Households(office), list[HouseholdRow]()
+    while more := households.list(actor, wanted, after=rows[-1].household_id if rows else 0, size=MAX_PAGE):
+        rows += more
+    cells = [
+        (
+            row.household_no, str(row.list_year), place_of(row.township), row.division, row.household_size,
+            str(row.members), "是" if row.expanding else "否", describe(row.reasons), HOUSEHOLD.words[row.state],
+            moment(row.state_since)[:10], row.bank or "",
+        )
+        for row in rows
+    ]  # fmt: skip
+    columns = {name: pa.array([row[place] for row in cells], pa.string()) for place, name in enumerate(COLUMNS)}
+    write_export(path, columns, format=format)
+    return len(rows)

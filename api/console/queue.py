@@ -23,6 +23,7 @@ from matcher.households import Households
 from matcher.reasons import REASONS
 from matcher.reviews import Reviews
 from matcher.reviews.queue import QueueFilter, QueueItem, Stage
+from matcher.waiting import what_comes
 
 router = APIRouter()
 
@@ -97,9 +98,13 @@ def show(
         "queue.html",
         title=say(request, "工作台"),
         stages=STAGES,
-        totals={one: queue.page(actor, replace(wanted, stage=one), size=1).total for one in get_args(Stage)},
+        totals={
+            one: page.total if one == stage else queue.count(actor, replace(wanted, stage=one))
+            for one in get_args(Stage)
+        },
         wanted=wanted,
         page=page,
+        coming=None if page.items else what_comes(office, actor),
         is_first=after is None,
         next_steps={item.household_id: next_step(actor, item, office) for item in page.items},
         next_address=with_query(request, after=page.next) if page.next else None,

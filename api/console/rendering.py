@@ -34,15 +34,20 @@ def render(
     crumbs: Sequence[Crumb] = (),
     status: int = 200,
     headers: Mapping[str, str] | None = None,
+    as_of: str = "",
+    may_ask: bool = True,
     **values: Any,
 ) -> HTMLResponse:
     """A page. ``crumbs``: the way to it, (words, address); the page itself comes last without being given.
+    ``as_of``: the day (ISO) up to which computed figures on it go. ``may_ask``: whether the store may be asked for
+    what the frame shows; not on the event loop.
 
     Every template knows ``actor`` (None before sign-in), ``sections``, ``path``, ``token`` (of forms), ``language``.
     """
     language = language_of(request)
     actor = getattr(request.state, "actor", None)
     session = getattr(request.state, "session", None)
+    todo = request.app.state.todo
     page = (
         environment(language)
         .get_template(template)
@@ -56,6 +61,8 @@ def render(
             token=form_token(session) if session else "",
             language=language,
             site=request.app.state.site,
+            todo=(todo.count(actor) if may_ask else todo.last(actor)) if actor else None,
+            as_of=as_of,
             **values,
         )
     )

@@ -31,6 +31,7 @@ SECTIONS = (
     Section("loans", "贷款贴息", (_P.SEE_LOANS,)),
     Section("claims", "申报", (_P.PREPARE_CLAIM, _P.AUDIT_CLAIM, _P.REVIEW_CLAIM, _P.APPROVE_CLAIM, _P.PAY_CLAIM)),
     Section("dashboard", "看板", (_P.SEE_FIGURES,)),
+    Section("downloads", "下载", (_P.EXPORT,)),
     Section("policies", "政策", (_P.PROPOSE_POLICY, _P.ADOPT_POLICY, _P.SEE_AUDIT)),
     Section("runs", "匹配与密钥", (_P.REFINE, _P.SEE_AUDIT)),
     Section("audit", "审计", (_P.SEE_AUDIT,)),

@@ -86,6 +86,24 @@ class KnownEdition:
     base: KnownEdition | None = None
 
 
+@dataclass(frozen=True)
+class EditionRow:
+    """An accepted edition, for showing. Days of its manifest are RFC 3339; ``adopted_at`` is None while its slices
+    were not found sound, ``forgotten_at`` once what its epoch's key opened was forgotten."""
+
+    dataset: str
+    epoch: str
+    edition: int
+    kind: str
+    fingerprint: str
+    created_at: str
+    not_before: str
+    not_after: str
+    seen_at: str
+    adopted_at: str | None
+    forgotten_at: str | None
+
+
 class Editions:
     """The tables ``epoch_pin`` and ``edition``."""
 
@@ -159,6 +177,25 @@ class Editions:
         if row is None:
             raise EditionUnknown("no such edition was accepted", dataset=dataset, epoch=epoch, edition=edition)
         return _manifest_within(row[0])
+
+    def list_all(self) -> list[EditionRow]:
+        """Every accepted edition, the newest first."""
+        rows = fetch_all(
+            self._database,
+            "SELECT envelope, seen_at, adopted_at, (SELECT MAX(at) FROM forgotten_epoch"
+            " WHERE (dataset, epoch) = (edition.dataset, edition.epoch)) FROM edition"
+            " ORDER BY seen_at DESC, dataset, epoch DESC, edition DESC",
+        )
+        found = []
+        for envelope, *times in rows:
+            one = _manifest_within(envelope)
+            found.append(
+                EditionRow(
+                    one.dataset, one.epoch, one.edition, one.kind, one.fingerprint, one.created_at, one.not_before,
+                    one.not_after, *times,
+                )
+            )  # fmt: skip
+        return found
 
     def list_slices_in_use(self) -> set[str]:
         """SHA-256 of the slices of every epoch's current edition."""

@@ -175,3 +175,20 @@ def m005_forgotten_epochs(database: Database) -> None:
         ) STRICT
         """
     )
+
+
+@BANK_MIGRATIONS()
+def m006_told_budgets(database: Database) -> None:
+    database.execute(
+        """
+        CREATE TABLE told_budget (
+            dataset   TEXT NOT NULL,
+            epoch     TEXT NOT NULL,
+            total     INTEGER NOT NULL,  -- elements of the full pass
+            used      INTEGER NOT NULL,
+            remaining INTEGER NOT NULL,  -- what could be asked then, a nightly allowance included
+            told_at   TEXT NOT NULL,     -- by this side's clock
+            PRIMARY KEY (dataset, epoch)
+        ) STRICT
+        """
+    )

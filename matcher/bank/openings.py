@@ -108,9 +108,7 @@ class Openings:
 
     def list_all(self) -> list[StoredOpening]:
         """The newest first."""
-        columns = ", ".join(StoredOpening.__dataclass_fields__)
-        rows = fetch_records(self._database, f"SELECT {columns} FROM audit_opening ORDER BY rowid DESC")  # noqa: S608
-        return [StoredOpening(**row) for row in rows]
+        return list_openings(self._database)
 
     def _verify(self, approval: bytes, payload: bytes) -> tuple[str, ...]:
         opened = self._operators.open_decision(approval, APPROVAL_TYPE)
@@ -121,6 +119,13 @@ class Openings:
     def _find_approval(self, draw_sha256: str) -> bytes | None:
         row = fetch_first(self._database, "SELECT approval FROM audit_opening WHERE draw_sha256 = ?", [draw_sha256])
         return None if row is None else bytes(row[0])
+
+
+def list_openings(database: Database) -> list[StoredOpening]:
+    """The newest first, for showing: no operator has to be known."""
+    columns = ", ".join(StoredOpening.__dataclass_fields__)
+    rows = fetch_records(database, f"SELECT {columns} FROM audit_opening ORDER BY rowid DESC")  # noqa: S608
+    return [StoredOpening(**row) for row in rows]
 
 
 def _approval(draw: Draw, draw_sha256: str) -> bytes:

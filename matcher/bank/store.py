@@ -27,10 +27,11 @@ from matcher.bank.editions import Editions, KnownEdition
 from matcher.bank.fingerprints import Views
 from matcher.bank.forgetting import Forgetting, Forgotten
 from matcher.bank.migrations import BANK_MIGRATIONS
-from matcher.bank.openings import Openings
+from matcher.bank.openings import Openings, StoredOpening, list_openings
 from matcher.bank.records import Records
 from matcher.bank.runs import Run, Runs
 from matcher.bank.screening import Screenings
+from matcher.bank.told import ToldBudgets
 from matcher.bank.warrants import Warrants
 from matcher.rows import fetch_records
 from matcher.schemas import KUOZHONG, ListSchema
@@ -83,6 +84,7 @@ class BankStore:
         self.screenings = Screenings(self._database, sealer)
         self.forgetting = Forgetting(self._database, clock)
         self.views = Views(self._database)
+        self.told = ToldBudgets(self._database, clock)
 
     def close(self) -> None:
         self._database.close()
@@ -90,6 +92,10 @@ class BankStore:
     def openings(self, operators: Operators) -> Openings:
         """The audits of this bank, to be approved by the operators of its home."""
         return Openings(self._database, self._clock, self.records, operators)
+
+    def list_openings(self) -> list[StoredOpening]:
+        """The audits of this bank, for showing: the newest first."""
+        return list_openings(self._database)
 
     def now(self) -> datetime:
         return self._clock.now()

@@ -74,8 +74,8 @@ class AuditLog:
                 account,
                 action,
                 subject,
-                None if since is None else _begin(since),
-                None if until is None else _begin(until + timedelta(days=1)),
+                None if since is None else begin_of(since),
+                None if until is None else begin_of(until + timedelta(days=1)),
                 before,
                 min(limit, MOST_ROWS),
             ],
@@ -106,6 +106,6 @@ class AuditLog:
         return head, sign_head(identity, head, signed_by=actor.name, at=self._office.clock.now())
 
 
-def _begin(day: date) -> str:
+def begin_of(day: date) -> str:
     """The moment at which a day begins in China, as times are stored."""
     return format_time(datetime.combine(day, time(), BEIJING).astimezone(UTC))

@@ -7,6 +7,7 @@ from sqlite_utils import Database
 from matcher.bureau.personal import PersonalData
 
 TWO_NAMES = "two_names_for_one_number"
+TWO_HOUSEHOLDS = "person_in_two_households"
 
 # In all of them ?1 is the hand-over and ?2 the time; the view handover_household has the households that it named.
 _CHANGED = """

@@ -180,41 +180,58 @@ class DepartmentChecks:
 
         Raises NotAllowed, MemberUnknown, CheckEntryInvalid, CheckConflict, TextNotPlain.
         """
+        with self._office.writing():
+            number, _ = self.enter_within(
+                actor, member_id, department, schema, label=label, as_of=as_of, document_no=document_no
+            )
+        return number
+
+    def enter_within(
+        self,
+        actor: Actor,
+        member_id: int,
+        department: str,
+        schema: ListSchema,
+        *,
+        label: Mapping[str, str] | None,
+        as_of: date,
+        document_no: str,
+    ) -> tuple[int, bool]:
+        """:meth:`enter` in the caller's transaction: the check's number, and whether it is new."""
         document = require_plain(document_no, "document_no", longest=LONGEST_DOCUMENT_NO)
         if as_of > self._office.today():
             raise CheckEntryInvalid("a day to come", field="as_of", reason="future")
         values = {} if label is None else _parse_label(schema, label)
-        with self._office.writing() as database:
-            row = fetch_first(
-                database,
-                "SELECT household_id, household.division FROM member JOIN household USING (household_id)"
-                " WHERE member_id = ? AND left_at IS NULL",
-                [member_id],
-            )
-            if row is None:
-                actor.require(Permission.ENTER_CHECK)
-                raise MemberUnknown("no such member", member=member_id)
-            household_id, division = row
-            actor.require(Permission.ENTER_CHECK, division=division)
-            known = self._find_entry(member_id, department, document, as_of)
-            if known is not None:
-                if known[1:] != (label is not None, values):
-                    raise CheckConflict("entered already, with another answer", document=document)
-                return known[0]
-            place = _place(member_id, department, document, as_of.isoformat())
-            sealed = self._office.personal.seal(values, "department_check", "sealed_label", place)
-            cursor = database.execute(
-                _INSERT,
-                [
-                    household_id, member_id, department, "manual", label is not None, sealed, _reasons(schema, values),
-                    as_of.isoformat(), document, None, actor.name, self._office.now(),
-                ],
-            )  # fmt: skip
-            self._office.record_within(
-                actor, "check.enter", f"household/{household_id}", member=member_id, department=department,
-                document=document, as_of=as_of.isoformat(), after={"listed": label is not None, **values},
-            )  # fmt: skip
-            return int(cursor.lastrowid or 0)
+        row = fetch_first(
+            self._database,
+            "SELECT household_id, household.division FROM member JOIN household USING (household_id)"
+            " WHERE member_id = ? AND left_at IS NULL",
+            [member_id],
+        )
+        if row is None:
+            actor.require(Permission.ENTER_CHECK)
+            raise MemberUnknown("no such member", member=member_id)
+        household_id, division = row
+        actor.require(Permission.ENTER_CHECK, division=division)
+        known = self._find_entry(member_id, department, document, as_of)
+        if known is not None:
+            if known[1:] != (label is not None, values):
+                raise CheckConflict("entered already, with another answer", document=document)
+            return known[0], False
+        place = _place(member_id, department, document, as_of.isoformat())
+        sealed = self._office.personal.seal(values, "department_check", "sealed_label", place)
+        cursor = self._database.execute(
+            _INSERT,
+            [
+                household_id, member_id, department, "manual", label is not None, sealed, _reasons(schema, values),
+                as_of.isoformat(), document, None, actor.name, self._office.now(),
+            ],
+        )  # fmt: skip
+        self._office.record_within(
+            actor, "check.enter", f"household/{household_id}", member=member_id, department=department,
+            document=document, as_of=as_of.isoformat(), after={"listed": label is not None, **values},
+        )  # fmt: skip
+        return int(cursor.lastrowid or 0), True
 
     def list_answers(self, actor: Actor, household_id: int) -> list[DepartmentAnswer]:
         """A household's answers, the newest first. Raises NotAllowed."""
@@ -227,8 +244,7 @@ class DepartmentChecks:
             " sealed_label, reasons FROM department_check WHERE household_id = ? ORDER BY as_of DESC, check_id DESC",
             [household_id],
         )
-        is_open = actor.may(Permission.SEE_SENSITIVE)
-        return [self._answer(row, is_open) for row in rows]
+        return [self.shown(actor, row) for row in rows]
 
     def list_missing(
         self, actor: Actor, county: str, checks: Checks, on: date, household_ids: Sequence[int] = ()
@@ -247,9 +263,10 @@ class DepartmentChecks:
         cared_for = [one for one, division, bank in rows if actor.cares_for(division) and actor.bank in (None, bank)]
         return find_missing(self._database, cared_for, checks, on)
 
-    def _answer(self, row: dict[str, Any], is_open: bool) -> DepartmentAnswer:
+    def shown(self, actor: Actor, row: dict[str, Any]) -> DepartmentAnswer:
+        """A row of the table with its answer's columns, as the account may see it."""
         sealed, listed, reasons = row.pop("sealed_label"), row.pop("listed"), row.pop("reasons")
-        if not is_open:
+        if not actor.may(Permission.SEE_SENSITIVE):
             row["origin"] = ""  # a document's number may tell
             return DepartmentAnswer(**row, listed=None, label=None, reasons=None)
         place = _place(row["member_id"], row["department"], row["origin"], row["as_of"])

@@ -38,6 +38,7 @@ class Explanation:
     """
 
     line_id: int
+    loan_id: int
     kind: str
     contract_no: str
     claim_id: int | None
@@ -86,6 +87,7 @@ def explain_within(database: Database, line_id: int) -> Explanation:
         clauses.append(policy.loan.clause)
     return Explanation(
         line_id=line_id,
+        loan_id=row["loan_id"],
         kind=row["kind"],
         contract_no=row["contract_no"],
         claim_id=row["claim_id"],

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
-from sqlite_utils import Database
 
 from keys.database import reading
 from matcher.accounts.idempotency import Idempotency
@@ -23,6 +22,7 @@ from matcher.claims.explaining import Explanation, explain_within
 from matcher.claims.lines import PARTS, digest_lines
 from matcher.claims.queries import OPEN_LINES, ClaimLine, ClaimStep, ClaimSummary
 from matcher.claims.reconciliation import Reconciliation, read_figures
+from matcher.claims.sight import require_sight, require_sight_of, require_sight_of_line
 from matcher.claims.steps import (
     FREEZE,
     MOVES,
@@ -31,7 +31,6 @@ from matcher.claims.steps import (
     check_digest,
     move_within,
     open_claim,
-    read_claim,
     require_ready,
     require_touchable,
 )
@@ -89,7 +88,7 @@ class Claims:
         """
 
         def do() -> dict[str, Any]:
-            actor.require(Permission.PREPARE_CLAIM, bank=bank)
+            actor.require(Permission.PREPARE_CLAIM, division=county, bank=bank)
             return {"claim": self._open(actor, bank, county, year)}
 
         request = {"do": "claim.open", "bank": bank, "county": county, "year": year}
@@ -244,10 +243,11 @@ class Claims:
     # Looking
 
     def list(self, actor: Actor) -> list[ClaimSummary]:
-        """All claims, or those of the account's bank. Raises NotAllowed."""
-        _require_sight(actor)
+        """All claims of the account's county and bank. Raises NotAllowed."""
+        require_sight(actor)
         with reading(self._office.database) as database:
-            return queries.summarise(database, bank=actor.bank)
+            found = queries.summarise(database, bank=actor.bank)
+        return [claim for claim in found if actor.cares_for(claim.county)]
 
     def get(self, actor: Actor, claim_id: int, *, first: int = 0, count: int = 0) -> ClaimPage:
         """A claim with its steps and exceptions, and ``count`` of its lines from ``first`` on, 1,000 at most.
@@ -255,7 +255,7 @@ class Claims:
         Raises NotAllowed, ClaimUnknown.
         """
         with reading(self._office.database) as database:
-            self._require_sight_of(database, actor, claim_id)
+            require_sight_of(database, actor, claim_id)
             return ClaimPage(
                 queries.summarise(database, claim_id)[0],
                 queries.list_steps(database, claim_id),
@@ -266,7 +266,7 @@ class Claims:
     def verify(self, actor: Actor, claim_id: int) -> ClaimSummary:
         """Whether a frozen claim's lines are those that were frozen. Raises NotAllowed, ClaimUnknown, ClaimTampered."""
         with reading(self._office.database) as database:
-            claim = self._require_sight_of(database, actor, claim_id)
+            claim = require_sight_of(database, actor, claim_id)
             if claim.digest is not None:
                 check_digest(database, claim)
             return queries.summarise(database, claim_id)[0]
@@ -274,13 +274,7 @@ class Claims:
     def explain(self, actor: Actor, line_id: int) -> Explanation:
         """How a line came about, from what is stored with it. Raises NotAllowed, ClaimUnknown."""
         with reading(self._office.database) as database:
-            _require_sight(actor)
-            row = database.execute(
-                "SELECT loan.bank FROM interest_line JOIN loan USING (loan_id) WHERE line_id = ?", [line_id]
-            ).fetchone()
-            if row is None:
-                raise ClaimUnknown("no such line", what="line", number=line_id)
-            _require_bank(actor, row[0])
+            require_sight_of_line(database, actor, line_id)
             return explain_within(database, line_id)
 
     def export(self, actor: Actor, claim_id: int, path: Path, format: Format) -> int:
@@ -290,7 +284,7 @@ class Claims:
         """
         actor.require(Permission.EXPORT)
         with self._office.writing() as database:
-            claim = self._require_sight_of(database, actor, claim_id)
+            claim = require_sight_of(database, actor, claim_id)
             lines = queries.list_lines(database, claim_id)
             self._office.record_within(
                 actor, "claim.export", f"claim/{claim_id}", purpose="claim lines", rows=len(lines), digest=claim.digest
@@ -301,24 +295,6 @@ class Claims:
     def _summary(self, claim_id: int) -> ClaimSummary:
         with reading(self._office.database) as database:
             return queries.summarise(database, claim_id)[0]
-
-    def _require_sight_of(self, database: Database, actor: Actor, claim_id: int) -> ClaimRow:
-        _require_sight(actor)
-        claim = read_claim(database, claim_id)
-        _require_bank(actor, claim.bank)
-        return claim
-
-
-def _require_sight(actor: Actor) -> None:
-    """Claims are for those who see loans, and for the province, which approves them. Raises NotAllowed."""
-    if not actor.may(Permission.APPROVE_CLAIM):
-        actor.require(Permission.SEE_LOANS)
-
-
-def _require_bank(actor: Actor, bank: str) -> None:
-    """Raises NotAllowed for another bank's own people."""
-    if actor.bank is not None:
-        actor.require(Permission.SEE_LOANS, bank=bank)
 
 
 def _columns(lines: Sequence[ClaimLine]) -> dict[str, pa.Array[Any]]:

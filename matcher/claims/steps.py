@@ -52,7 +52,7 @@ MOVES: Mapping[Step, Move] = {
     Step.PAY: Move("PAID", Permission.PAY_CLAIM),
     Step.CLOSE: Move("CLOSED", Permission.PAY_CLAIM),
 }
-_TOUCHABLE = ("CALCULATED", "BANK_CHECKED", "AUDITED", "RETURNED")  # exceptions can still be settled
+TOUCHABLE = ("CALCULATED", "BANK_CHECKED", "AUDITED", "RETURNED")  # exceptions can still be settled
 
 
 @dataclass(frozen=True)
@@ -91,13 +91,13 @@ def open_claim(office: Office, actor: Actor, claim_id: int, permission: Permissi
     """The claim, for an account that may do this with it. Raises ClaimUnknown, NotAllowed."""
     actor.require(permission)
     claim = read_claim(office.database, claim_id)
-    actor.require(permission, bank=claim.bank)
+    actor.require(permission, division=claim.county, bank=claim.bank)
     return claim
 
 
 def require_touchable(claim: ClaimRow) -> None:
     """Raises MoveInvalid: not frozen yet, or on its way through the offices."""
-    if claim.state not in _TOUCHABLE:
+    if claim.state not in TOUCHABLE:
         raise MoveInvalid("not at this stage", what=CLAIM.name, present=claim.state, wanted=claim.state)
 
 

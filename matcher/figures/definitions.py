@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from matcher.figures.families import FAMILY_OF
 
-VERSION = "1"
+VERSION = "2"
 """Of all definitions together; raise it with every change of one."""
 
 
@@ -75,6 +75,22 @@ def _loans(name: str, zh: str, unit: Unit, meaning: str, amount: str, kinds: str
     counted = {Unit.HOUSEHOLDS: Counted.HOUSEHOLDS, Unit.CONTRACTS: Counted.RECORDS, Unit.FEN: Counted.SUM}[unit]
     basis = Basis.POSITION if amount == _BALANCE else Basis.CUMULATIVE
     return Definition(name, zh, unit, counted, basis, True, meaning, _LOAN_MOVEMENTS.format(amount=amount, kinds=kinds))
+
+
+# A rate in percent is kept as text; here it is a whole number of ten-thousandths of a percent.
+_RATE = (
+    "CAST(REPLACE(SUBSTR(loan.{rate} || IIF(INSTR(loan.{rate}, '.'), '', '.') || '0000',"
+    " 1, INSTR(loan.{rate} || '.', '.') + 4), '.', '') AS INTEGER)"
+)
+_YEARS_INTEREST = f"(2 * {_BALANCE} * {_RATE} + 1000000) / 2000000"
+
+
+def _years_interest(name: str, zh: str, meaning: str, rate: str) -> Definition:
+    """Over the balance it gives the average rate, weighted by what each loan still owes."""
+    amount = _YEARS_INTEREST.format(rate=rate)
+    records = _LOAN_MOVEMENTS.replace("HAVING {amount} <> 0", f"HAVING {_BALANCE} <> 0")
+    statement = records.format(amount=amount, kinds=_PRINCIPAL)
+    return Definition(name, zh, Unit.FEN, Counted.SUM, Basis.POSITION, True, meaning, statement)
 
 
 _LINES = """
@@ -240,6 +256,18 @@ FROM listing JOIN household h USING (household_id) WHERE ended_as = 'GRADUATED' 
     AND from_day <= :day AND (to_day IS NULL OR to_day > :day))
 GROUP BY""",
         ),
+    )
+    yield _years_interest(
+        "interest_year_before",
+        "余额按合同利率的年利息",
+        "a year's interest on the balance of the day at the contract's rate before the concession, each loan half up",
+        "contract_rate",
+    )
+    yield _years_interest(
+        "interest_year_after",
+        "余额按客户利率的年利息",
+        "a year's interest on the balance of the day at the rate that the customer pays, each loan half up",
+        "customer_rate",
     )
     yield _lines(
         "interest_paid",

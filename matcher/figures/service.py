@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -22,6 +22,8 @@ from matcher.rows import fetch_all, fetch_first
 from psi.errors import InputError, MingceError
 
 LONGEST_TRACE = 1_000
+# Of days that were over, at midnight in China, when they were computed.
+_LAST_DAY = "SELECT MAX(day) FROM figure_day WHERE day <= ? AND computed_at >= day || 'T16:00:00Z'"
 
 
 class FigureUnknown(InputError):
@@ -137,6 +139,36 @@ class Figures:
             " FROM figure_day d ORDER BY day DESC",
         )
         return [FigureDay(date.fromisoformat(day), *rest) for day, *rest in rows]
+
+    def last_until(self, actor: Actor, day: date) -> date | None:
+        """The last day no later than ``day`` that was over when its figures were computed. Raises NotAllowed."""
+        actor.require(Permission.SEE_FIGURES)
+        row = fetch_first(self._office.database, _LAST_DAY, [day.isoformat()])
+        return date.fromisoformat(row[0]) if row and row[0] else None
+
+    def month_ends(self, actor: Actor, day: date, months: int) -> list[date]:
+        """The last such day of each month up to ``day``, of so many months, the latest last. Raises NotAllowed."""
+        actor.require(Permission.SEE_FIGURES)
+        rows = fetch_all(
+            self._office.database,
+            _LAST_DAY + " GROUP BY substr(day, 1, 7) ORDER BY 1 DESC LIMIT ?",
+            [day.isoformat(), months],
+        )
+        return [date.fromisoformat(last) for (last,) in reversed(rows)]
+
+    def read_series(
+        self, names: Sequence[str], days: Sequence[date], township: str = "", product: str = ""
+    ) -> dict[tuple[str, date], Cell]:
+        """Some figures of many days, for a part that has asked for permission itself. What is not there is nought,
+        or was not a figure yet."""
+        marks = ", ".join("?" * len(days)), ", ".join("?" * len(names))
+        rows = fetch_all(
+            self._office.database,
+            "SELECT day, name, township, product, value, households FROM figure"  # noqa: S608
+            f" WHERE day IN ({marks[0]}) AND name IN ({marks[1]}) AND township = ? AND product = ?",
+            [*(day.isoformat() for day in days), *names, township, product],
+        )
+        return {(name, date.fromisoformat(day)): Cell(name, *rest) for day, name, *rest in rows}
 
     def get_table(self, actor: Actor, day: date) -> DayTable:
         """A day's numbers as they are kept; an account for some townships gets theirs alone. A bank's account gets

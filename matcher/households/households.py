@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 
@@ -48,9 +48,29 @@ class Households:
         """How many of them stand where, by state. Raises NotAllowed."""
         return showing.count_states(self._office, actor, wanted or HouseholdFilter())
 
+    def count_by_township(self, actor: Actor, county: str, states: Sequence[str]) -> Mapping[str, Mapping[str, int]]:
+        """How many households of a county are in which of these states, by township. Raises NotAllowed."""
+        return showing.count_by_township(self._office, actor, county, states)
+
     def list_townships(self, actor: Actor) -> Sequence[str]:
         """The townships that households in the account's care are in, nine digits each. Raises NotAllowed."""
         return showing.list_townships(self._office, actor)
+
+    def list_years(self, actor: Actor) -> Sequence[int]:
+        """The years whose lists were matched, the newest first. Raises NotAllowed."""
+        return showing.list_years(self._office, actor)
+
+    def list_banks(self, actor: Actor) -> Mapping[str, str]:
+        """The banks that hand over, names by fingerprint; for a bank's own people theirs. Raises NotAllowed."""
+        return showing.list_banks(self._office, actor)
+
+    def find_numbers(self, actor: Actor, numbers: Sequence[str]) -> Sequence[HouseholdRow]:
+        """Households in the account's care by their 家庭编号, of every year, the newest first. Raises NotAllowed."""
+        return showing.find_numbers(self._office, actor, numbers)
+
+    def list_named(self, actor: Actor, household_ids: Sequence[int]) -> Sequence[HouseholdRow]:
+        """Those of these that are in the account's care. Raises NotAllowed."""
+        return showing.list_named(self._office, actor, household_ids)
 
     def show(self, actor: Actor, household_id: int) -> HouseholdDetails:
         """One household with its members, masked, its conflicts, links and moves.
@@ -64,6 +84,20 @@ class Households:
     ) -> Sequence[Conflict]:
         """Open conflicts in the account's care, masked; with ``settled`` all. Raises NotAllowed."""
         return supplementing.list_conflicts(self._office, actor, household_id=household_id, settled=settled)
+
+    def page_conflicts(
+        self, actor: Actor, *, kind: str = "", area: str = "", after: int = 0, size: int = 50
+    ) -> Sequence[Conflict]:
+        """Open ones by number, ``size`` at most, those beyond number ``after``. Raises NotAllowed."""
+        return supplementing.list_conflicts(self._office, actor, kind=kind, area=area, after=after, size=size)
+
+    def count_conflicts(self, actor: Actor, area: str = "") -> Mapping[str, int]:
+        """How many open ones of each kind are in the account's care. Raises NotAllowed."""
+        return supplementing.count_conflicts(self._office, actor, area)
+
+    def show_conflict(self, actor: Actor, conflict_id: int) -> Conflict:
+        """One, settled or not. Raises ConflictUnknown, NotAllowed."""
+        return supplementing.show_conflict(self._office, actor, conflict_id)
 
     def reveal_names(self, actor: Actor, conflict_id: int, reason: str) -> Sequence[str]:
         """The names of a two_names_for_one_number in the clear, as ``Conflict.names`` has them, with an audit row.

@@ -19,6 +19,12 @@ class PolicyNotProposed(InputError):
     code = "policy_proposal_unknown"
 
 
+class PolicyForeign(InputError):
+    """The policy is of a county that is not the office's; ``params``: county."""
+
+    code = "policy_foreign"
+
+
 class PolicyClash(MingceError):
     """Another adopted policy of the county begins on the same day; ``params``: county, valid_from, other."""
 
@@ -50,13 +56,13 @@ class Policies:
     def propose(self, actor: Actor, content: bytes, file: str) -> PolicyRecord:
         """Put a policy file forward; one that is known already stays as it is.
 
-        Raises NotAllowed, PolicyInvalid, InputError if its county is not the office's.
+        Raises NotAllowed, PolicyInvalid, PolicyForeign.
         """
         actor.require(Permission.PROPOSE_POLICY)
         loaded = parse_policy(content, file)
         policy = loaded.policy
         if policy.county not in self._office.divisions:
-            raise InputError("a policy of a county that is not ours", county=policy.county)
+            raise PolicyForeign("a policy of a county that is not ours", county=policy.county)
         with self._office.writing() as database:
             added = database.execute(
                 "INSERT INTO policy (sha256, county, version, valid_from, valid_to, content, state, proposed_by,"
@@ -136,10 +142,14 @@ class Policies:
 
     def by_sha256(self, sha256: str) -> LoadedPolicy:
         """A policy as it was proposed, to the letter. Raises PolicyNotProposed."""
+        return _parsed(self.content_of(sha256))
+
+    def content_of(self, sha256: str) -> bytes:
+        """Its file's bytes. Raises PolicyNotProposed."""
         rows = fetch_all(self._office.database, "SELECT content FROM policy WHERE sha256 = ?", [sha256])
         if not rows:
             raise PolicyNotProposed("no policy has this SHA-256", sha256=sha256)
-        return _parsed(rows[0][0])
+        return bytes(rows[0][0])
 
     def _get(self, sha256: str) -> PolicyRecord:
         found = [record for record in self.list() if record.sha256 == sha256]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,12 +30,15 @@ _ROW = (
 
 @dataclass(frozen=True)
 class HouseholdFilter:
-    """What a list shows: each given value narrows it. ``area`` is a prefix of the division."""
+    """What a list shows: each given value narrows it. ``area`` is a prefix of the division, ``reason`` a code of the
+    label, ``bank`` the fingerprint of the bank whose manager visits."""
 
     area: str = ""
     state: str = ""
     list_year: int | None = None
     with_conflict: bool = False
+    reason: str = ""
+    bank: str = ""
 
     def conditions(self) -> Iterator[tuple[str, list[object]]]:
         if self.area:
@@ -45,6 +49,10 @@ class HouseholdFilter:
             yield "list_year = ?", [self.list_year]
         if self.with_conflict:
             yield "household_id IN (SELECT household_id FROM conflict WHERE settled_at IS NULL)", []
+        if self.reason:
+            yield "instr(',' || household.reasons || ',', ?)", [f",{self.reason},"]
+        if self.bank:
+            yield "household.bank = ?", [self.bank]
 
 
 @dataclass(frozen=True)
@@ -157,12 +165,74 @@ def count_states(office: Office, actor: Actor, wanted: HouseholdFilter) -> dict[
     return dict(fetch_all(office.database, sql, values))
 
 
+def count_by_township(office: Office, actor: Actor, county: str, states: Sequence[str]) -> dict[str, dict[str, int]]:
+    """See Households.count_by_township. The statement goes by state and division: an index holds both."""
+    actor.require(Permission.SEE_HOUSEHOLDS)
+    care, values = care_of(actor)
+    rows = fetch_all(
+        office.database,
+        "SELECT state, division, COUNT(*) FROM household WHERE state IN (SELECT value FROM json_each(?))"  # noqa: S608
+        f" AND division >= ? AND division < ? AND {care} GROUP BY state, division",
+        [json.dumps(list(states)), county, county + ":", *values],  # ':' follows '9'
+    )
+    found: dict[str, dict[str, int]] = {}
+    for state, division, count in sorted(rows, key=lambda row: row[1]):
+        counts = found.setdefault(division[:9], {})
+        counts[state] = counts.get(state, 0) + count
+    return found
+
+
 def list_townships(office: Office, actor: Actor) -> list[str]:
     """See Households.list_townships."""
     actor.require(Permission.SEE_HOUSEHOLDS)
     where, values = _where(actor, HouseholdFilter())
-    sql = f"SELECT DISTINCT township FROM household WHERE {where} ORDER BY township"  # noqa: S608
+    sql = (  # one household of a township is enough
+        "SELECT township FROM (SELECT DISTINCT township FROM household) every WHERE EXISTS"  # noqa: S608
+        f" (SELECT 1 FROM household WHERE household.township = every.township AND {where}) ORDER BY township"
+    )
     return [township for (township,) in fetch_all(office.database, sql, values)]
+
+
+def list_years(office: Office, actor: Actor) -> list[int]:
+    """See Households.list_years."""
+    actor.require(Permission.SEE_HOUSEHOLDS)
+    return [year for (year,) in fetch_all(office.database, "SELECT list_year FROM epoch GROUP BY 1 ORDER BY 1 DESC")]
+
+
+def list_banks(office: Office, actor: Actor) -> dict[str, str]:
+    """See Households.list_banks."""
+    actor.require(Permission.SEE_HOUSEHOLDS)
+    rows = fetch_all(
+        office.database,
+        "SELECT fingerprint, name FROM bank WHERE ?1 IS NULL OR fingerprint = ?1 ORDER BY name, fingerprint",
+        [actor.bank],
+    )
+    return dict(rows)
+
+
+def find_numbers(office: Office, actor: Actor, numbers: Sequence[str]) -> list[HouseholdRow]:
+    """See Households.find_numbers."""
+    actor.require(Permission.SEE_HOUSEHOLDS)
+    care, values = care_of(actor)
+    rows = fetch_records(
+        office.database,
+        f"{_ROW} WHERE household_no IN (SELECT value FROM json_each(?)) AND {care}"  # noqa: S608 (fixed texts)
+        " ORDER BY household_no, list_year DESC",
+        [json.dumps(list(numbers)), *values],
+    )
+    return [_shown(actor, row) for row in rows]
+
+
+def list_named(office: Office, actor: Actor, household_ids: Sequence[int]) -> list[HouseholdRow]:
+    """See Households.list_named."""
+    actor.require(Permission.SEE_HOUSEHOLDS)
+    care, values = care_of(actor)
+    rows = fetch_records(
+        office.database,
+        f"{_ROW} WHERE household_id IN (SELECT value FROM json_each(?)) AND {care}",  # noqa: S608 (fixed texts)
+        [json.dumps(list(household_ids)), *values],
+    )
+    return [_shown(actor, row) for row in rows]
 
 
 def show(office: Office, actor: Actor, household_id: int) -> HouseholdDetails:
@@ -239,6 +309,8 @@ def _moves(office: Office, actor: Actor, household_id: int) -> Iterator[MoveRow]
 
 
 def _where(actor: Actor, wanted: HouseholdFilter) -> tuple[str, list[object]]:
-    """What was asked for, of what is in the account's care."""
+    """What was asked for, of what is in the account's care. Raises NotAllowed: a filter tells as much as a column."""
+    if wanted.reason:
+        actor.require(Permission.SEE_SENSITIVE)
     conditions = [*wanted.conditions(), care_of(actor)]
     return " AND ".join(one for one, _ in conditions), [value for _, given in conditions for value in given]

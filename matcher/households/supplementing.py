@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matcher.bureau.actors import Actor, Permission
-from matcher.bureau.conflicts import TWO_NAMES
+from matcher.bureau.conflicts import TWO_HOUSEHOLDS, TWO_NAMES
 from matcher.bureau.members import MemberWriter, Person, open_member
 from matcher.bureau.office import Office
 from matcher.households.cases import care_of, read_case_within
@@ -16,14 +17,15 @@ from matcher.households.moves import move_within
 from matcher.masking import mask_name
 from matcher.personal.fields import require_plain
 from matcher.personal.reveal import MemberUnknown
-from matcher.rows import fetch_records
+from matcher.rows import fetch_all, fetch_records
 from psi.errors import InputError
 from psi.identifiers import mask, normalise_one
 
 
 @dataclass(frozen=True)
 class Conflict:
-    """What a person has to settle, masked. ``names`` are those of one number, to choose from by their place."""
+    """What a person has to settle, masked. ``names`` are those of one number, to choose from by their place;
+    ``elsewhere``: number and 家庭编号 of the other households that the person is in."""
 
     conflict_id: int
     kind: str
@@ -37,6 +39,7 @@ class Conflict:
     settled_at: str | None
     settled_by: str | None
     settlement: str | None
+    elsewhere: tuple[tuple[int, str], ...] = ()
 
 
 def supplement_within(office: Office, actor: Actor, household_id: int, reasons: Sequence[str], remark: str) -> int:
@@ -65,9 +68,18 @@ def add_member_within(
 
 
 def list_conflicts(
-    office: Office, actor: Actor, *, household_id: int | None = None, settled: bool = False
+    office: Office,
+    actor: Actor,
+    *,
+    household_id: int | None = None,
+    settled: bool = False,
+    kind: str = "",
+    area: str = "",
+    conflict_id: int | None = None,
+    after: int = 0,
+    size: int = -1,
 ) -> list[Conflict]:
-    """Open ones, or the settled too, of one household or of all in the account's care."""
+    """Open ones, or the settled too, of one household or of all in the account's care; by number, all or ``size``."""
     actor.require(Permission.SEE_HOUSEHOLDS)
     care, values = care_of(actor)
     rows = fetch_records(
@@ -76,16 +88,57 @@ def list_conflicts(
         " settled_at, settled_by, settlement, member_id, member.sealed AS member_sealed FROM conflict"
         " JOIN household USING (household_id) LEFT JOIN member ON member.household_id = conflict.household_id"
         " AND member.item_ref = conflict.item_ref"
-        f" WHERE (? OR conflict.household_id = ?) AND (? OR settled_at IS NULL) AND {care} ORDER BY conflict_id",
-        [household_id is None, household_id, settled, *values],
+        " WHERE (?1 IS NULL OR conflict.household_id = ?1) AND (?2 OR settled_at IS NULL)"
+        " AND (?3 = '' OR kind = ?3) AND division GLOB ?4 || '*' AND (?5 IS NULL OR conflict_id = ?5)"
+        f" AND conflict_id > ?6 AND {care} ORDER BY conflict_id LIMIT {size:d}",
+        [household_id, settled, kind, area, conflict_id, after, *values],
     )
     found = []
     for row in rows:
         sealed, member = row.pop("sealed"), row.pop("member_sealed")
         number = mask(open_member(office.personal, row["member_id"], member).item) if member else ""
         names = tuple(mask_name(name) for name in _names(office, row["conflict_id"], sealed))
-        found.append(Conflict(**row, number=number, names=names))
+        found.append(Conflict(**row, number=number, names=names, elsewhere=_elsewhere(office, actor, row)))
     return found
+
+
+def count_conflicts(office: Office, actor: Actor, area: str) -> dict[str, int]:
+    """See Households.count_conflicts."""
+    actor.require(Permission.SEE_HOUSEHOLDS)
+    care, values = care_of(actor)
+    rows = fetch_all(
+        office.database,
+        "SELECT kind, COUNT(*) FROM conflict JOIN household USING (household_id)"  # noqa: S608
+        f" WHERE settled_at IS NULL AND division GLOB ? || '*' AND {care} GROUP BY kind",
+        [area, *values],
+    )
+    return dict(rows)
+
+
+def show_conflict(office: Office, actor: Actor, conflict_id: int) -> Conflict:
+    """See Households.show_conflict."""
+    found = list_conflicts(office, actor, settled=True, conflict_id=conflict_id)
+    if not found:
+        raise ConflictUnknown("no conflict has this number", conflict=conflict_id)
+    return found[0]
+
+
+def _elsewhere(office: Office, actor: Actor, row: Mapping[str, Any]) -> tuple[tuple[int, str], ...]:
+    """The other households of this list, in the account's care, that the same person is in."""
+    if row["kind"] != TWO_HOUSEHOLDS:
+        return ()
+    care, values = care_of(actor)
+    found = fetch_all(
+        office.database,
+        "SELECT DISTINCT household.household_id, household.household_no FROM conflict here"  # noqa: S608
+        " JOIN household home ON home.household_id = here.household_id"
+        " JOIN candidate ON candidate.item_ref = here.item_ref"
+        " JOIN household ON household.household_id = candidate.household_id AND household.dataset = home.dataset"
+        " AND household.list_year = home.list_year AND household.household_id <> home.household_id"
+        f" WHERE here.conflict_id = ? AND {care} ORDER BY household.household_id",
+        [row["conflict_id"], *values],
+    )
+    return tuple(found)
 
 
 def reveal_names_within(office: Office, actor: Actor, conflict_id: int, reason: str) -> list[str]:
@@ -120,7 +173,7 @@ def settle_within(office: Office, actor: Actor, conflict_id: int, remark: str, n
     remark = require_plain(remark, "remark")
     if (name is not None) != (row["kind"] == TWO_NAMES):
         raise SettlementInvalid("which name is right", conflict=conflict_id, reason="name")
-    if leaves and row["kind"] != "person_in_two_households":
+    if leaves and row["kind"] != TWO_HOUSEHOLDS:
         raise SettlementInvalid("nobody can leave by this", conflict=conflict_id, reason="leaves")
     if name is not None:
         names = _names(office, conflict_id, row["sealed"])

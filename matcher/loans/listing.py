@@ -9,6 +9,7 @@ from typing import Any
 from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.members import open_member
 from matcher.bureau.office import Office
+from matcher.households.cases import care_of
 from matcher.loans.errors import BankUnknown, BorrowerUnknown, LoanUnknown
 from matcher.loans.file_import import RowReject
 from matcher.masking import mask_name
@@ -18,7 +19,8 @@ from psi.identifiers import mask
 
 @dataclass(frozen=True)
 class Filter:
-    """Which loans; empty fields ask nothing. ``township``: a prefix of the division."""
+    """Which loans; empty fields ask nothing. ``township``: a prefix of the division; ``number``: a contract's or a
+    household's."""
 
     state: str = ""
     subsidy_state: str = ""
@@ -27,6 +29,17 @@ class Filter:
     bank: str = ""
     household_id: int | None = None
     contract_no: str = ""
+    number: str = ""
+
+
+@dataclass(frozen=True)
+class LoanTotals:
+    """Of all loans that a filter chooses; amounts in 分."""
+
+    loans: int
+    households: int
+    principal: int
+    balance: int
 
 
 @dataclass(frozen=True)
@@ -65,6 +78,9 @@ class LoanDetail:
     policy: str | None
     listed_from: str | None
     facility_no: str | None
+    facility_amount: int | None
+    facility_agreed_on: str | None
+    facility_ends_on: str | None
     commitment_no: str | None
     commitment_signed_on: str | None
     commitment_id: int | None
@@ -75,17 +91,20 @@ class LoanDetail:
     spans: tuple[dict[str, Any], ...]
 
 
-_ROWS = """
+_OWED = """(SELECT COALESCE(SUM(CASE kind WHEN 'drawdown' THEN amount WHEN 'repayment' THEN -amount ELSE 0 END), 0)
+         FROM movement WHERE movement.loan_id = loan.loan_id)"""
+_ROWS = f"""
     SELECT loan_id, loan.contract_no, loan.bank AS fingerprint, bank.name AS bank, loan.household_id, household_no,
         division, member_id, member.sealed, product, loan.state, subsidy_state, principal,
-        (SELECT COALESCE(SUM(CASE kind WHEN 'drawdown' THEN amount WHEN 'repayment' THEN -amount ELSE 0 END), 0)
-         FROM movement WHERE movement.loan_id = loan.loan_id) AS balance,
+        {_OWED} AS balance,
         contract_rate, customer_rate, applied_on, loan.signed_on, starts_on, loan.ends_on, ended_on, loan.manager
     FROM loan JOIN household USING (household_id) JOIN bank ON bank.fingerprint = loan.bank
     JOIN member ON member_id = borrower
-"""
+"""  # noqa: S608 (our own text)
 _MORE = """
-    SELECT purpose, loan.policy, listing.effective_from AS listed_from, facility_no, commitment_no,
+    SELECT purpose, loan.policy, listing.effective_from AS listed_from, facility_no,
+        facility.amount AS facility_amount, agreed_on AS facility_agreed_on, facility.ends_on AS facility_ends_on,
+        commitment_no,
         commitment.signed_on AS commitment_signed_on, commitment_id, template_version, text_sha256,
         attachment.sha256 AS image_sha256
     FROM loan LEFT JOIN listing USING (listing_id) LEFT JOIN facility USING (facility_id)
@@ -99,7 +118,33 @@ _ENTRIES = """
 
 
 def find_rows(office: Office, actor: Actor, where: Filter, after: int, limit: int) -> list[LoanRow]:
-    conditions, values = ["loan_id > ?"], [after]
+    conditions, values = _conditions(actor, where)
+    sql = f"{_ROWS} WHERE loan_id > ? AND {conditions} ORDER BY loan_id LIMIT ?"
+    return [_row(office, row) for row in office.database.query(sql, [after, *values, limit])]
+
+
+def sum_up(office: Office, actor: Actor, where: Filter) -> LoanTotals:
+    conditions, values = _conditions(actor, where)
+    sql = (
+        "SELECT COUNT(*), COUNT(DISTINCT household_id), COALESCE(SUM(principal), 0), COALESCE(SUM(owed), 0)"  # noqa: S608
+        f" FROM (SELECT loan.household_id, principal, {_OWED} AS owed FROM loan JOIN household USING (household_id)"
+        f" WHERE {conditions})"
+    )
+    return LoanTotals(*office.database.execute(sql, values).fetchone())
+
+
+def list_choices(office: Office, actor: Actor) -> dict[str, list[str]]:
+    """The townships and products that loans in the account's care have, for filters."""
+    conditions, values = _conditions(actor, Filter())
+    found = {}
+    for name, column in (("townships", "substr(division, 1, 9)"), ("products", "product")):
+        sql = f"SELECT DISTINCT {column} FROM loan JOIN household USING (household_id) WHERE {conditions} ORDER BY 1"  # noqa: S608
+        found[name] = [value for (value,) in office.database.execute(sql, values).fetchall()]
+    return found
+
+
+def _conditions(actor: Actor, where: Filter) -> tuple[str, list[object]]:
+    conditions, values = ["1"], list[object]()
     asked: list[tuple[str, object]] = [
         ("loan.state = ?", where.state),
         ("subsidy_state = ?", where.subsidy_state),
@@ -108,16 +153,16 @@ def find_rows(office: Office, actor: Actor, where: Filter, after: int, limit: in
         ("loan.bank = ?", actor.bank),
         ("loan.household_id = ?", where.household_id),
         ("loan.contract_no = ?", where.contract_no),
+        ("? IN (loan.contract_no, household_no)", where.number),
     ]
     for condition, value in asked:
         if value:
             conditions.append(condition)
-            values.append(value)  # type: ignore[arg-type]
+            values.append(value)
     for prefixes in filter(None, (actor.townships, (where.township,) if where.township else ())):
         conditions.append("(" + " OR ".join(["substr(division, 1, ?) = ?"] * len(prefixes)) + ")")
-        values += [part for prefix in prefixes for part in (len(prefix), prefix)]  # type: ignore[misc]
-    sql = f"{_ROWS} WHERE {' AND '.join(conditions)} ORDER BY loan_id LIMIT ?"
-    return [_row(office, row) for row in office.database.query(sql, [*values, limit])]
+        values += [part for prefix in prefixes for part in (len(prefix), prefix)]
+    return " AND ".join(conditions), values
 
 
 def read_detail(office: Office, actor: Actor, loan_id: int) -> LoanDetail:
@@ -153,18 +198,19 @@ def read_files(office: Office, actor: Actor, limit: int) -> list[dict[str, Any]]
     return files
 
 
-def commitment_values(office: Office, household_id: int, bank: str) -> dict[str, str]:
-    """The household's part of the commitment's text, for its applicant."""
+def commitment_values(office: Office, actor: Actor, household_id: int, bank: str) -> dict[str, str]:
+    """The part of the commitment's text that a household in the account's care has, for its applicant."""
+    care, values = care_of(actor)
     names = office.database.execute("SELECT name FROM bank WHERE fingerprint = ?", [bank]).fetchone()
     if names is None:
         raise BankUnknown("no such bank", bank=bank)
     row = office.database.execute(
-        "SELECT household_no, member_id, sealed FROM household JOIN member USING (household_id)"
-        " WHERE household_id = ? AND left_at IS NULL ORDER BY is_applicant DESC, member_id LIMIT 1",
-        [household_id],
+        "SELECT household_no, member_id, sealed FROM household JOIN member USING (household_id)"  # noqa: S608
+        f" WHERE household_id = ? AND left_at IS NULL AND {care} ORDER BY is_applicant DESC, member_id LIMIT 1",
+        [household_id, *values],
     ).fetchone()
     if row is None:
-        raise BorrowerUnknown("a household without members", item="")
+        raise BorrowerUnknown("no such household in this account's care, or one without members", item="")
     person = open_member(office.personal, row[1], row[2])
     return {"household_no": row[0], "bank": names[0], "masked_item": mask(person.item)}
 

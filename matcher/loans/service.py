@@ -14,12 +14,21 @@ from matcher.attachments import Attachment
 from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.office import Office
 from matcher.households.policies import Policies
-from matcher.loans import agreements, entries, events, listing, signed_images, subsidy_states
+from matcher.loans import (
+    agreements,
+    entries,
+    events,
+    held_files,
+    listing,
+    signed_images,
+    subsidy_states,
+)
 from matcher.loans.accounts import LoanAccount, read_accounts
 from matcher.loans.commitment import load_template
 from matcher.loans.errors import BankUnknown, LoanUnknown
 from matcher.loans.events import Event, Recorded
 from matcher.loans.file_import import FileImport, import_loan_file
+from matcher.loans.held_files import HeldFile
 from matcher.loans.values import check_values
 from matcher.loans.work import Work
 from matcher.personal.fields import require_plain
@@ -83,9 +92,6 @@ class Loans:
         actor.require(Permission.ENTER_LOANS, bank=bank)
         return import_loan_file(self._work(actor, bank), file, self.record_within, columns or {}, dry_run=dry_run)
 
-    def _work(self, actor: Actor, bank: str) -> Work:
-        return Work(self._office, self._policies, actor, bank)
-
     def take_file(
         self, actor: Actor, bank: str, content: bytes, suffix: Literal[".csv", ".xlsx"], *, dry_run: bool = False
     ) -> FileImport:
@@ -95,6 +101,24 @@ class Loans:
             file = folder / f"loans{suffix}"
             file.write_bytes(content)
             return self.import_file(actor, bank, file, dry_run=dry_run)
+
+    def preview_file(self, actor: Actor, file: HeldFile) -> tuple[str, FileImport]:
+        """What entering an upload would do, and the name by which :meth:`enter_held_file` enters that very content.
+
+        Raises as :meth:`import_file`.
+        """
+        done = self.take_file(actor, file.bank, file.content, file.suffix, dry_run=True)
+        return held_files.hold(self._office, actor, file), done
+
+    def enter_held_file(self, actor: Actor, name: str) -> FileImport:
+        """Enter a file that this account has looked at. Raises HeldFileGone, and as :meth:`import_file`."""
+        file = held_files.read_held(self._office, actor, name)
+        done = self.take_file(actor, file.bank, file.content, file.suffix)
+        held_files.drop_held(self._office, name)
+        return done
+
+    def _work(self, actor: Actor, bank: str) -> Work:
+        return Work(self._office, self._policies, actor, bank)
 
     # What the county decides
 
@@ -163,6 +187,18 @@ class Loans:
         with reading(self._office.database):
             return listing.read_detail(self._office, actor, loan_id)
 
+    def sum_up(self, actor: Actor, where: listing.Filter) -> listing.LoanTotals:
+        """Of all loans that :meth:`find` gives. Needs SEE_LOANS."""
+        actor.require(Permission.SEE_LOANS)
+        with reading(self._office.database):
+            return listing.sum_up(self._office, actor, where)
+
+    def list_choices(self, actor: Actor) -> dict[str, list[str]]:
+        """``townships`` and ``products`` that there are loans of, for filters. Needs SEE_LOANS."""
+        actor.require(Permission.SEE_LOANS)
+        with reading(self._office.database):
+            return listing.list_choices(self._office, actor)
+
     def files(self, actor: Actor, *, limit: int = 50) -> list[dict[str, Any]]:
         """Imported files, the newest first, with their rejects. Needs SEE_LOANS."""
         actor.require(Permission.SEE_LOANS)
@@ -208,5 +244,5 @@ class Loans:
         """
         actor.require(Permission.ENTER_LOANS, bank=bank)
         with reading(self._office.database):
-            values = listing.commitment_values(self._office, household_id, bank)
+            values = listing.commitment_values(self._office, actor, household_id, bank)
         return load_template(version).page(values | {"contract_no": contract_no, "commitment_no": commitment_no})

@@ -43,7 +43,7 @@ ROWS: tuple[Rows, ...] = (
         "places",
         "visit",
         "'visit/' || visit_id",
-        "sealed_place IS NOT NULL AND state IN ('ACCEPTED', 'FAILED') AND updated_at < ?1",
+        "sealed_place IS NOT NULL AND state IN ('ACCEPTED', 'FAILED', 'CANCELLED') AND updated_at < ?1",
         "UPDATE visit SET sealed_place = NULL",
     ),
     Rows(
@@ -98,7 +98,7 @@ HELD: Mapping[str, str] = {
     """,
     "visit_open": """
         SELECT household_id FROM due JOIN visit USING (household_id)
-        WHERE visit.state NOT IN ('ACCEPTED', 'FAILED')
+        WHERE visit.state NOT IN ('ACCEPTED', 'FAILED', 'CANCELLED')
     """,
 }
 

@@ -161,6 +161,8 @@ class Subsidy(_Part):
     settlement_day: int = 20
     # Interest short by no more than this counts as paid: banks round by their own ways.
     paid_within: Annotated[Fen, Field(json_schema_extra={"default": "1.00"})] = 100
+    # What finance has set aside for a year's subsidy; a figure is shown against it, and nothing is refused by it.
+    budget: dict[Annotated[str, Field(pattern=r"^20\d\d$")], Fen] = {}
     clause: Text
 
     @model_validator(mode="after")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,10 +17,13 @@ from psi.errors import InputError
 
 EXAMPLES = Path(__file__).parent / "examples"
 MAX_BYTES = 256 * 1024
+_AT_LINE = re.compile(r"at line (\d+)")
+_HEADING = re.compile(r"\s*(\[\[?)\s*([A-Za-z0-9_.-]+)")
+_SETTING = re.compile(r"\s*([A-Za-z0-9_-]+)\s*=")
 
 
 class PolicyInvalid(InputError):
-    """A policy file cannot be used; ``params``: file, field, reason."""
+    """A policy file cannot be used; ``params``: file, field, reason, and line, where it can be told (else None)."""
 
     code = "policy_invalid"
 
@@ -54,12 +58,14 @@ def parse_policy(content: bytes, name: str = "") -> LoadedPolicy:
     try:
         values = tomllib.loads(content.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise _invalid(name, "", str(error)) from None
+        found = _AT_LINE.search(str(error))
+        raise _invalid(name, "", str(error), int(found[1]) if found else None) from None
     try:
         policy = Policy.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        raise _invalid(name, ".".join(str(part) for part in first["loc"]), first["msg"]) from None
+        field = ".".join(str(part) for part in first["loc"])
+        raise _invalid(name, field, first["msg"], find_line(content.decode("utf-8"), field)) from None
     return LoadedPolicy(policy, hashlib.sha256(content).hexdigest())
 
 
@@ -84,5 +90,26 @@ def choose_policy(policies: Iterable[LoadedPolicy], county: str, on: date) -> Lo
     return chosen[0]
 
 
-def _invalid(name: str, field: str, reason: str) -> PolicyInvalid:
-    return PolicyInvalid(f"{field}: {reason}" if field else reason, file=name, field=field, reason=reason)
+def find_line(text: str, field: str) -> int | None:
+    """The line, counted from 1, on which a field of the file stands: ``income.limit``, ``targets.2.unit``; of one that
+    is missing the heading of its part. None if not even that is there.
+    """
+    wanted, best, table, seen = field.split("."), (0, 0), list[str](), dict[str, int]()
+    for number, line in enumerate(text.splitlines(), start=1):
+        if heading := _HEADING.match(line):
+            table = [heading[2]]
+            if heading[1] == "[[":
+                seen[heading[2]] = seen.get(heading[2], -1) + 1
+                table.append(str(seen[heading[2]]))
+            place = table
+        elif setting := _SETTING.match(line):
+            place = [*table, setting[1]]
+        else:
+            continue
+        if place == wanted[: len(place)] and len(place) > best[0]:
+            best = (len(place), number)
+    return best[1] or None
+
+
+def _invalid(name: str, field: str, reason: str, line: int | None = None) -> PolicyInvalid:
+    return PolicyInvalid(f"{field}: {reason}" if field else reason, file=name, field=field, reason=reason, line=line)

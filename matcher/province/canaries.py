@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,8 +25,8 @@ from matcher.canaries import PAYLOAD_TYPE
 from matcher.province.canary_numbers import NumberMaker, imitate, pick
 from matcher.province.ledger import Ledger
 from matcher.province.plan import DatasetPlan
-from matcher.province.staging import Staged, read_list
-from psi.columns import fixed, pc
+from matcher.province.staging import StagedList, read_list
+from psi.columns import Column, fixed, pc
 from psi.edition import pack_labels, unpack_labels
 from psi.encoding import ITEM_BYTES, BaseRows
 from psi.errors import InputError, MingceError
@@ -93,36 +93,32 @@ class Canaries:
         if plan.label.fields[0] != HOUSEHOLD:
             raise InputError("canaries need a label that begins with the household's number", dataset=plan.dataset)
         with exclusive_lock(make_folder(self._home / "editions") / "lock"):
-            staged, _ = read_list(plan, source)
+            rows = read_list(plan, source)
             known = self.list_all(plan.dataset)
-            new = self._make(plan, staged, known, division, count, prefix)
-            rows = json.dumps([asdict(canary) for canary in [*known, *new]], ensure_ascii=False).encode()
+            new = self._make(plan, rows, known, division, count, prefix)
+            content = json.dumps([asdict(canary) for canary in [*known, *new]], ensure_ascii=False).encode()
             make_folder(self._home / "canaries")
             secret = self._keys.get_store_secret(SECRET)
-            write_sealed(self._path(plan.dataset), secret, [rows], _context(plan.dataset))
+            write_sealed(self._path(plan.dataset), secret, [content], _context(plan.dataset))
             self._ledger.record_act(actor, "plant_canaries", plan.dataset, division=division, count=count)
         return new
 
-    def join(self, plan: DatasetPlan, staged: Staged, *, dry_run: bool = False) -> Staged:
+    def join(self, plan: DatasetPlan, staged: StagedList, reference_key: bytes, *, dry_run: bool = False) -> StagedList:
         """The list with its canaries. One whose number or household is somebody's by now stays out, with an alarm."""
-        source = replace(staged.source, canaries=self.digest(plan.dataset))
-        divisions = set(pc.unique(staged.rows.slices).to_pylist())
+        divisions = staged.about.rows_by_division
         fitting = (c for c in self.list_all(plan.dataset) if len(c.label) == 2 * plan.label.width)
         here = [canary for canary in fitting if int(canary.division) in divisions]
-        if not here:
-            return replace(staged, source=source)
         free = _find_free(here, staged, plan.label.width)
         for canary in here:
             if canary not in free and not dry_run:
                 error = CanaryAssigned("a canary's number is on the list", number=canary.number, item=mask(canary.item))
                 self._ledger.sound_alarm(error, f"{plan.dataset} canary {canary.number}")
-        rows = staged.rows
-        joined = BaseRows(
-            bytes(rows.items) + "".join(c.item for c in free).encode("ascii"),
-            bytes(rows.labels) + b"".join(bytes.fromhex(c.label) for c in free),
-            pa.concat_arrays([rows.slices, pa.array([int(c.division) for c in free], pa.uint32())]),
+        rows = BaseRows(
+            "".join(c.item for c in free).encode("ascii"),
+            b"".join(bytes.fromhex(c.label) for c in free),
+            pa.array([int(c.division) for c in free], pa.uint32()),
         )
-        return replace(staged, rows=joined, source=source)
+        return staged.with_extra(rows, reference_key, self.digest(plan.dataset))
 
     def export(self, dataset: str, bureau: PublicIdentity, divisions: Sequence[str], *, actor: str) -> bytes:
         """A file by which one bureau recognises the canaries of its counties: signed, and sealed to it.
@@ -137,17 +133,17 @@ class Canaries:
         return bureau.seal(sign_envelope(self._keys.get_identity(), PAYLOAD_TYPE, payload))
 
     def _make(
-        self, plan: DatasetPlan, staged: Staged, known: Sequence[Canary], division: str, count: int, prefix: str
+        self, plan: DatasetPlan, rows: BaseRows, known: Sequence[Canary], division: str, count: int, prefix: str
     ) -> list[Canary]:
         if not division.isascii() or not division.isdigit() or len(division) != 6:
             raise InputError("a division is six digits", division=division)
         width = plan.label.width
-        places = pc.indices_nonzero(pc.equal(staged.rows.slices, int(division))).to_pylist()
+        places = pc.indices_nonzero(pc.equal(rows.slices, int(division))).to_pylist()
         if not places:
             raise InputError("the list has no row in this division", division=division)
-        fields = unpack_labels(bytes(staged.rows.labels), plan.label)
+        fields = unpack_labels(bytes(rows.labels), plan.label)
         households = {canary.household_no for canary in known}.union(map(str, fields[HOUSEHOLD].to_pylist()))
-        items = bytes(staged.rows.items)
+        items = bytes(rows.items)
         numbers = NumberMaker(prefix, self._clock.now(), self._random_bytes)
         taken = {canary.item for canary in known}
         made: list[Canary] = []
@@ -167,21 +163,26 @@ class Canaries:
         return self._home / "canaries" / f"{dataset}.sealed"
 
 
-def _find_free(canaries: Sequence[Canary], staged: Staged, width: int) -> list[Canary]:
+def _find_free(canaries: Sequence[Canary], staged: StagedList, width: int) -> list[Canary]:
     """Those whose number and household are on no row of the list."""
-    items = fixed(staged.rows.items, ITEM_BYTES)
+    free = list(canaries)
+    for part in range(staged.parts if canaries else 0):
+        rows = staged.read(part)
+        items, labels = fixed(rows.items, ITEM_BYTES), fixed(rows.labels, width)
+        free = [canary for canary in free if canary not in _find_taken(free, items, labels)]
+    return free
+
+
+def _find_taken(canaries: Sequence[Canary], items: Column, labels: Column) -> list[Canary]:
     own = pa.array([canary.item.encode("ascii") for canary in canaries], pa.binary(ITEM_BYTES))
     has_item = pc.is_in(own, value_set=items).to_pylist()
-    labels = fixed(staged.rows.labels, width)
     heads = [bytes.fromhex(canary.label)[: 1 + len(canary.household_no.encode())] for canary in canaries]
     found: set[bytes] = set()
     for length in {len(head) for head in heads}:  # a label begins with its household's length and number
         starts = pc.binary_slice(labels, 0, length)
         wanted = pa.array([head for head in heads if len(head) == length], starts.type)
         found.update(pc.unique(starts.filter(pc.is_in(starts, value_set=wanted))).to_pylist())
-    return [
-        canary for canary, taken, head in zip(canaries, has_item, heads, strict=True) if not taken and head not in found
-    ]
+    return [canary for canary, taken, head in zip(canaries, has_item, heads, strict=True) if taken or head in found]
 
 
 def _holds(items: bytes, item: str) -> bool:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -19,7 +20,10 @@ import pyarrow as pa
 from keys.envelope import open_envelope, sign_envelope
 from keys.files import FILE_MODE, building_path, make_folder, publish_folder, remove_leftovers
 from keys.identity import Identity, PublicIdentity
-from matcher.slices import check_slice_file, open_slice, write_slice_file
+from matcher.province.parts import RememberedFiles, count_parts
+from matcher.province.plan import SILENT, Observer
+from matcher.slices import check_slice_file, describe_slice, open_slice
+from psi.columnfile import ColumnFile, ColumnWriter
 from psi.edition import (
     PAYLOAD_TYPE,
     BaseReference,
@@ -27,13 +31,16 @@ from psi.edition import (
     Manifest,
     Slice,
     SliceEntry,
+    SliceInvalid,
     parse_manifest,
+    slice_schema,
 )
-from psi.lookup import Overlay
-from psi.remembered import STATE_SCHEMA, EditionInconsistent, Remembered, empty_state
+from psi.remembered import STATE_SCHEMA, EditionInconsistent
+from psi.slicing import SliceBuilder
 from psi.suites import RISTRETTO255_SHA512
 
 MANIFEST = "manifest.json"
+Fill = Callable[[Path], list[SliceEntry]]
 
 
 @dataclass(frozen=True)
@@ -71,15 +78,24 @@ class Edition:
     def manifest_path(self) -> Path:
         return self.folder / "public" / MANIFEST
 
-    def open_divisions(self) -> dict[int, Slice | Overlay]:
-        """What the edition says of every division, mapped: its slice, with a delta's over it."""
+    def open_divisions(self) -> dict[int, list[ColumnFile]]:
+        """What the edition says of every division, in files to be read in pieces: its slice, and a delta's over it.
+
+        Raises SliceInvalid.
+        """
+        own = self.open_slice_files()
         if self.base is None:
-            return dict(self.open_slices())
-        deltas = self.open_slices()
-        return {division: Overlay(part, deltas[division]) for division, part in self.base.open_slices().items()}
+            return {division: [part] for division, part in own.items()}
+        return {division: [part, own[division]] for division, part in self.base.open_slice_files().items()}
+
+    def open_slice_files(self) -> dict[int, ColumnFile]:
+        """Its own slices by division, to be read in pieces. Raises SliceInvalid."""
+        schema = slice_schema(self.manifest.label.width)
+        entries = self.manifest.slices
+        return {int(entry.division): _open_slice(self.slice_path(entry.division), schema) for entry in entries}
 
     def open_slices(self) -> dict[int, Slice]:
-        """Its own slices, mapped, by division."""
+        """Its own slices, mapped, by division, to look something up. Raises SliceInvalid."""
         return {
             int(entry.division): open_slice(self.slice_path(entry.division), entry, self.manifest.label.width)
             for entry in self.manifest.slices
@@ -88,25 +104,25 @@ class Edition:
     def slice_path(self, division: str) -> Path:
         return self.folder / "public" / "slices" / self.manifest.get_slice(division).file
 
-    def remembered(self) -> Remembered:
-        """Raises as read_state does."""
+    def open_remembered(self, parts: int) -> RememberedFiles:
+        """The remembered rows in so many parts. Raises EditionInconsistent if a file is not what was written."""
         if self.base is None:
-            return Remembered(self.read_state(), empty_state())
-        return Remembered(self.base.read_state(), self.read_state())
+            return RememberedFiles(self.open_state(), None, parts)
+        return RememberedFiles(self.base.open_state(), self.open_state(), parts)
 
-    def read_state(self) -> pa.Table:
+    def open_state(self) -> ColumnFile:
         """The remembered rows, ordered by ref; of a delta those that it remembers otherwise than its base.
 
         Raises EditionInconsistent if the file is not what was written.
         """
         try:
-            with pa.memory_map(str(self.folder / "private" / "rows.arrow")) as source:
-                table = pa.ipc.open_file(source).read_all()
+            return ColumnFile(self.folder / "private" / "rows.arrow", STATE_SCHEMA)
         except (pa.ArrowInvalid, OSError) as error:
             raise EditionInconsistent(f"private/rows.arrow cannot be read: {type(error).__name__}") from None
-        if table.schema != STATE_SCHEMA:
-            raise EditionInconsistent("private/rows.arrow has another schema")
-        return table
+
+    def count_live(self) -> int:
+        """How many rows the edition publishes, without dummies."""
+        return self.open_remembered(count_parts(len((self.base or self).open_state()))).count_live()
 
     def check_files(self, *, base: bool = True) -> None:
         """Hash every slice again from disk, and those of a delta's base. Raises SliceInvalid."""
@@ -159,70 +175,73 @@ class EditionFolders:
                 removed.append(path.name)
         return removed
 
-    def write(
-        self,
-        draft: Draft,
-        slices: Iterable[tuple[int, Slice]],
-        identity: Identity,
-        on_step: Callable[[str], None] = lambda step: None,
-    ) -> Edition:
+    def write(self, draft: Draft, fill: Fill, identity: Identity, observer: Observer = SILENT) -> Edition:
         """Build an edition beside its place, flush it, check it from disk, and give it its name.
 
-        ``slices`` is consumed one at a time. ``on_step`` hears each step's name before it begins. After
+        ``fill`` writes the slices into a folder. ``observer`` hears each step's name before it begins. After
         a break there is either no folder of that number or a whole one.
         """
-
-        def fill(folder: Path) -> list[SliceEntry]:
-            return [
-                write_slice_file(folder, f"{division:06d}", rows, draft.bucket, draft.label)
-                for division, rows in slices
-            ]
-
-        return self._write(draft, fill, identity, on_step)
-
-    def write_copy(
-        self,
-        draft: Draft,
-        earlier: Edition,
-        identity: Identity,
-        on_step: Callable[[str], None] = lambda step: None,
-    ) -> Edition:
-        """The same with the slices of an earlier edition, byte for byte."""
-
-        def fill(folder: Path) -> list[SliceEntry]:
-            for entry in earlier.manifest.slices:
-                shutil.copyfile(earlier.slice_path(entry.division), folder / entry.file)
-                (folder / entry.file).chmod(FILE_MODE)
-            return list(earlier.manifest.slices)
-
-        return self._write(draft, fill, identity, on_step)
-
-    def _write(
-        self,
-        draft: Draft,
-        fill: Callable[[Path], list[SliceEntry]],
-        identity: Identity,
-        on_step: Callable[[str], None],
-    ) -> Edition:
         target = self.path(draft.dataset, draft.epoch, draft.edition)
         make_folder(target.parent)
         building = building_path(target)
-        on_step("write slices")
+        observer.step("write slices", draft.rows_to_write)
         public, private = make_folder(building / "public" / "slices").parent, make_folder(building / "private")
         entries = fill(public / "slices")
-        on_step("write manifest")
+        observer.step("write manifest")
         payload = draft.manifest(entries).encode()
         (public / MANIFEST).write_bytes(sign_envelope(identity, PAYLOAD_TYPE, payload))
-        on_step("write state")
+        observer.step("write state")
         with pa.ipc.new_file(str(private / "rows.arrow"), STATE_SCHEMA) as writer:
-            writer.write_table(draft.state)
+            for table in draft.state:
+                writer.write_table(table)
         (private / "source.json").write_bytes(draft.source.encode())
-        on_step("flush")
+        observer.step("flush")
         publish_folder(building, target)
-        on_step("check")
+        observer.step("check")
         edition = self.read(draft.dataset, draft.epoch, draft.edition)
         edition.check_files(base=False)  # that was checked when it was published
         return edition
+
+
+def copy_slices(earlier: Edition) -> Fill:
+    """The slices of an earlier edition, byte for byte."""
+
+    def fill(folder: Path) -> list[SliceEntry]:
+        for entry in earlier.manifest.slices:
+            shutil.copyfile(earlier.slice_path(entry.division), folder / entry.file)
+            (folder / entry.file).chmod(FILE_MODE)
+        return list(earlier.manifest.slices)
+
+    return fill
+
+
+def build_slices(builder: SliceBuilder, bucket: int, label: LabelSchema, progress: Callable[[int], object]) -> Fill:
+    """New slices, all of them growing at once as ``builder`` goes through the tags."""
+
+    def fill(folder: Path) -> list[SliceEntry]:
+        with ExitStack() as open_files:
+            writers = {
+                division: open_files.enter_context(
+                    ColumnWriter(folder / f"{division:06d}.arrow", slice_schema(label.width), rows)
+                )
+                for division, rows in builder.rows_to_write.items()
+            }
+            done = 0
+            for division, rows in builder.build():
+                writers[division].write((rows.tags, rows.versions, rows.sealed_labels))
+                done += rows.rows
+                progress(done)
+        wanted = builder.rows_to_write.items()
+        return [describe_slice(folder / f"{division:06d}.arrow", rows, bucket) for division, rows in wanted]
+
+    return fill
+
+
+def _open_slice(path: Path, schema: pa.Schema) -> ColumnFile:
+    try:
+        return ColumnFile(path, schema)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise SliceInvalid(f"not a slice: {type(error).__name__}") from None
 
 
 def _parse_source(content: bytes) -> Source:
@@ -232,7 +251,7 @@ def _parse_source(content: bytes) -> Source:
 
 @dataclass(frozen=True)
 class Draft:
-    """Everything of an edition but its slices."""
+    """Everything of an edition but its slices. ``state`` is read once, in the order of the references."""
 
     dataset: str
     epoch: str
@@ -245,9 +264,10 @@ class Draft:
     bucket: int
     divisions: Mapping[str, str]
     previous: str | None
-    state: pa.Table
+    state: Iterable[pa.Table]
     source: Source
     base: BaseReference | None = None
+    rows_to_write: int | None = None
 
     def manifest(self, entries: list[SliceEntry]) -> Manifest:
         return Manifest(

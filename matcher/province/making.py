@@ -1,162 +1,224 @@
-"""Making an edition from a checked list, or from an earlier edition: a delta where little changed, else a full one."""
+"""Making an edition from a checked list, or from an earlier edition: a delta where little changed, else a full one.
+
+A list is compared, encoded and remembered part by part (matcher.province.parts), and its slices are put together from
+the parts' runs by ranges of tags (psi.slicing), so memory does not grow with it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
 
 from keys.clock import Clock, format_time
 from keys.keystore import KeyStore
-from matcher.province.editions import Draft, Edition, EditionFolders, Source
+from matcher.province.batches import Batches
+from matcher.province.editions import Draft, Edition, EditionFolders, Source, build_slices, copy_slices
+from matcher.province.parts import RememberedFiles, count_parts
 from matcher.province.plan import DatasetPlan, ListShrunk, Observer
-from matcher.province.staging import Staged
-from psi.columns import pc
-from psi.edition import BaseReference, Slice
-from psi.encoding import BaseRows, Comparison, Encoded, EncodingKeys, changed_rows, compare, encode_changed
+from matcher.province.staging import StagedList
+from psi.columnfile import ColumnFile
+from psi.edition import BaseReference
+from psi.encoding import EncodingKeys, changed_rows, compare, encode_changed
 from psi.errors import InputError
-from psi.remembered import Remembered, difference, empty_state, restore
-from psi.slicing import build_delta, build_full
+from psi.noise import noise_streams
+from psi.remembered import STATE_SCHEMA, difference, restore
+from psi.slicing import ENTRY_SCHEMA, SliceBuilder, delta_entries, full_entries, sealed_run, sealed_schema
 
 Kind = Literal["full", "delta"]
 
 
 @dataclass(frozen=True)
-class Changes:
-    """What a list changes: rows just encoded, and what is then remembered."""
+class Tally:
+    """What a list changes with respect to the edition served so far. ``to_encode`` counts by part."""
 
-    encoded: Encoded
-    remembered: Remembered
-    divisions: dict[str, str]
-    source: Source
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    kept: int = 0
+    to_encode: tuple[int, ...] = ()
+
+    @property
+    def changes(self) -> int:
+        return self.added + self.changed + self.removed
+
+    @property
+    def rows(self) -> int:
+        return self.added + self.changed + self.kept
+
+    def plus(self, added: int, changed: int, removed: int, kept: int) -> Tally:
+        """With another part."""
+        return Tally(
+            self.added + added,
+            self.changed + changed,
+            self.removed + removed,
+            self.kept + kept,
+            (*self.to_encode, added + changed),
+        )
 
 
 class EditionMaker:
     """``current`` is everywhere the edition served so far, None before the first."""
 
-    def __init__(
-        self,
-        keystore: KeyStore,
-        folders: EditionFolders,
-        clock: Clock,
-        *,
-        random_bytes: Callable[[int], bytes],
-        threads: int,
-    ) -> None:
+    def __init__(self, keystore: KeyStore, folders: EditionFolders, clock: Clock, *, threads: int) -> None:
         self._keys = keystore
         self._folders = folders
         self._clock = clock
-        self._random_bytes = random_bytes
         self._threads = threads
 
-    def compare(self, plan: DatasetPlan, staged: Staged, current: Edition | None, observer: Observer) -> Comparison:
+    def reference_key(self, plan: DatasetPlan) -> bytes:
+        """The key of the references by which lists and remembered rows are cut into parts."""
+        return self._keys.derive_epoch_secret(plan.dataset, plan.epoch, "row references")
+
+    def compare(self, plan: DatasetPlan, staged: StagedList, current: Edition | None, observer: Observer) -> Tally:
         """Raises InputError if the label's layout is not the epoch's."""
-        observer.step("compare", len(staged.rows))
-        if current is not None and current.manifest.label != plan.label:
+        observer.step("compare", len(staged))
+        tally = Tally()
+        if current is None:
+            for part in range(staged.parts):
+                tally = tally.plus(staged.count(part), 0, 0, 0)
+            return tally
+        if current.manifest.label != plan.label:
             raise InputError("the label's layout is fixed for the life of an epoch", dataset=plan.dataset)
-        return compare(_remembered(current), staged.rows, self._encoding_keys(plan, staged.rows), plan.label)
+        keys, remembered = self._encoding_keys(plan, staged), current.open_remembered(staged.parts)
+        for part in range(staged.parts):
+            found = compare(remembered.read(part), staged.read(part), keys, plan.label)
+            tally = tally.plus(found.added, found.changed, found.removed, found.kept)
+            observer.progress(tally.rows)
+        return tally
 
     def choose_kind(
-        self, plan: DatasetPlan, staged: Staged, current: Edition | None, comparison: Comparison, *, full: bool
+        self, plan: DatasetPlan, staged: StagedList, current: Edition | None, tally: Tally, *, full: bool
     ) -> Kind:
         """A delta, unless ``full`` is wanted or there is no base, a division is new or too much changed since it."""
         if full or current is None:
             return "full"
         base = current.base or current
         published = {int(entry.division) for entry in base.manifest.slices}
-        if not published.issuperset(pc.unique(staged.rows.slices).to_pylist()):
+        if not published.issuperset(staged.about.rows_by_division):
             return "full"
-        since_base = comparison.changes + (current.read_state().num_rows if current.base is not None else 0)
-        return "delta" if since_base <= plan.delta_limit * len(staged.rows) else "full"
+        since_base = tally.changes + (len(current.open_state()) if current.base is not None else 0)
+        return "delta" if since_base <= plan.delta_limit * len(staged) else "full"
 
     def encode(
-        self, plan: DatasetPlan, staged: Staged, current: Edition | None, comparison: Comparison, observer: Observer
-    ) -> Changes:
-        """The only step that needs the epoch's key."""
-        observer.step("encode", comparison.added + comparison.changed)
-        keys = self._encoding_keys(plan, staged.rows)
+        self,
+        plan: DatasetPlan,
+        staged: StagedList,
+        current: Edition | None,
+        tally: Tally,
+        kind: Kind,
+        folder: Path,
+        observer: Observer,
+    ) -> Batches:
+        """The only step that needs the epoch's key. What ``folder`` has of the same work already is not done again."""
+        observer.step("encode", sum(tally.to_encode))
+        schemas = {"sealed": sealed_schema(plan.label), "entries": ENTRY_SCHEMA, "state": STATE_SCHEMA}
+        batches = Batches(folder, _work_key(staged, current, kind), staged.parts, schemas)
+        remembered = _remembered(current, staged.parts)
+        keys = self._encoding_keys(plan, staged)
+        done = 0
+        for part, rows in enumerate(tally.to_encode):
+            if not batches.is_done(part):
+                ahead = _Ahead(observer, done)
+                batches.write(part, self._encode_part(plan, staged, part, remembered, keys, kind, ahead))
+            done += rows
+            observer.progress(done)
+        return batches
+
+    def _encode_part(
+        self,
+        plan: DatasetPlan,
+        staged: StagedList,
+        part: int,
+        remembered: RememberedFiles,
+        keys: EncodingKeys,
+        kind: Kind,
+        ahead: _Ahead,
+    ) -> dict[str, pa.Table]:
+        rows, before = staged.read(part), remembered.read(part)
+        comparison = compare(before, rows, keys, plan.label)
         encoded = encode_changed(
             comparison,
-            staged.rows,
+            rows,
             keys,
             plan.label,
             dataset=plan.dataset,
             epoch=plan.epoch,
             threads=self._threads,
-            progress=observer.progress,
+            progress=ahead,
         )
-        remembered = _remembered(current)
-        remembered = remembered.replace(changed_rows(remembered, comparison, staged.rows, encoded))
-        return Changes(encoded, remembered, staged.divisions, staged.source)
+        after = before.replace(changed_rows(before, comparison, rows, encoded))
+        state = after.whole() if kind == "full" else after.changed
+        return {
+            "sealed": pa.table(sealed_run(encoded), schema=sealed_schema(plan.label)),
+            "entries": full_entries(state) if kind == "full" else delta_entries(after),
+            "state": state,
+        }
 
     def make(
         self,
         plan: DatasetPlan,
         number: int,
         current: Edition | None,
-        changes: Changes,
+        staged: StagedList,
+        batches: Batches,
         kind: Kind,
         observer: Observer,
     ) -> Edition:
         """Write the edition; it is complete on disk but not served yet."""
-        state = changes.remembered.whole() if kind == "full" else changes.remembered.changed
         pa.default_memory_pool().release_unused()
-        if kind == "full":
-            slices = build_full(
-                state,
-                changes.encoded,
-                {} if current is None else current.open_divisions(),
-                plan.label,
-                bucket=plan.bucket,
-                random_bytes=self._random_bytes,
-            )
-        else:
-            slices = self._delta_slices(plan, current, changes)
-        base = None if kind == "full" or current is None else (current.base or current).reference
-        draft = self._draft(plan, number, current, changes.divisions, changes.source, state, base)
-        return self._folders.write(draft, slices, self._keys.get_identity(), observer.step)
+        earlier: dict[int, list[ColumnFile]] = {}
+        base = None
+        if kind == "delta" and current is not None:
+            base = current.base or current
+            earlier = {int(entry.division): [] for entry in base.manifest.slices}
+            if current.base is not None:
+                earlier |= {division: [part] for division, part in current.open_slice_files().items()}
+        elif current is not None:
+            earlier = current.open_divisions()
+        secret = self._keys.derive_epoch_secret(plan.dataset, plan.epoch, "dummies")
+        builder = SliceBuilder(
+            batches.open("entries"),
+            batches.open("sealed"),
+            earlier,
+            plan.label,
+            bucket=plan.bucket,
+            noise=noise_streams(secret, f"{plan.dataset} {plan.epoch} {number}"),
+        )
+        about = staged.about
+        reference = None if base is None else base.reference
+        draft = self._draft(plan, number, current, about.divisions, about.source, batches.states(), reference)
+        draft = replace(draft, rows_to_write=sum(builder.rows_to_write.values()))
+        fill = build_slices(builder, plan.bucket, plan.label, observer.progress)
+        return self._folders.write(draft, fill, self._keys.get_identity(), observer)
 
     def restore(
         self, plan: DatasetPlan, number: int, current: Edition, earlier: Edition, observer: Observer
     ) -> Edition:
         """Write an edition with the slices of an earlier one, remembering every version used since."""
-        state = restore(earlier.remembered(), current.remembered())
-        if earlier.base is not None:
-            state = difference(state, earlier.base.read_state())
         withdrawn = {current.source.sha256, *current.source.withdrawn} - {earlier.source.sha256}
         source = replace(earlier.source, withdrawn=tuple(sorted(withdrawn)))
         base = None if earlier.base is None else earlier.base.reference
+        state = _restored(earlier, current)
         draft = self._draft(plan, number, current, earlier.manifest.divisions, source, state, base)
-        return self._folders.write_copy(draft, earlier, self._keys.get_identity(), observer.step)
+        return self._folders.write(draft, copy_slices(earlier), self._keys.get_identity(), observer)
 
-    def _delta_slices(
-        self, plan: DatasetPlan, current: Edition | None, changes: Changes
-    ) -> Iterator[tuple[int, Slice]]:
-        assert current is not None  # noqa: S101  choose_kind gives no delta without one
-        base = current.base or current
-        return build_delta(
-            changes.remembered,
-            changes.encoded,
-            current.open_slices() if current.base is not None else {},
-            [int(entry.division) for entry in base.manifest.slices],
-            plan.label,
-            bucket=plan.bucket,
-            random_bytes=self._random_bytes,
-        )
-
-    def _encoding_keys(self, plan: DatasetPlan, rows: BaseRows) -> EncodingKeys:
+    def _encoding_keys(self, plan: DatasetPlan, staged: StagedList) -> EncodingKeys:
         def derive(purpose: str) -> bytes:
             return self._keys.derive_epoch_secret(plan.dataset, plan.epoch, purpose)
 
         receipt_keys = {
             division: self._keys.receipt_key(plan.dataset, plan.epoch, f"{division:06d}")
-            for division in pc.unique(rows.slices).to_pylist()
+            for division in staged.about.rows_by_division
         }
         return EncodingKeys(
             key=self._keys.open_epoch_key(plan.dataset, plan.epoch),
-            reference_key=derive("row references"),
+            reference_key=self.reference_key(plan),
             digest_key=derive("row digests"),
             receipt_keys=receipt_keys if plan.label.receipt else {},
         )
@@ -168,7 +230,7 @@ class EditionMaker:
         current: Edition | None,
         divisions: dict[str, str],
         source: Source,
-        state: pa.Table,
+        state: Iterable[pa.Table],
         base: BaseReference | None,
     ) -> Draft:
         epoch = self._keys.get_epoch(plan.dataset, plan.epoch)
@@ -190,19 +252,47 @@ class EditionMaker:
         )
 
 
-def guard_shrinking(plan: DatasetPlan, comparison: Comparison) -> None:
+@dataclass(frozen=True)
+class _Ahead:
+    """Tells an observer of a part's rows, with those of the parts before."""
+
+    observer: Observer
+    before: int
+
+    def __call__(self, done: int) -> None:
+        self.observer.progress(self.before + done)
+
+
+def guard_shrinking(plan: DatasetPlan, tally: Tally) -> None:
     """Raise ListShrunk if more than ``shrink_limit`` of the rows is gone."""
-    before = comparison.kept + comparison.changed + comparison.removed
-    share = comparison.removed / before if before else 0.0
+    before = tally.kept + tally.changed + tally.removed
+    share = tally.removed / before if before else 0.0
     if share > plan.shrink_limit:
         raise ListShrunk(
             "the list lost too many rows",
-            rows=len(comparison.unchanged),
-            removed=comparison.removed,
+            rows=tally.rows,
+            removed=tally.removed,
             removed_share=round(share, 4),
             limit=plan.shrink_limit,
         )
 
 
-def _remembered(current: Edition | None) -> Remembered:
-    return Remembered(empty_state(), empty_state()) if current is None else current.remembered()
+def _work_key(staged: StagedList, current: Edition | None, kind: Kind) -> str:
+    """Changes with whatever the encoded rows depend on: the list, its canaries, what is remembered, the kind."""
+    about = staged.about
+    parts = [about.key, about.source.canaries, None if current is None else current.manifest_sha256, kind]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _remembered(current: Edition | None, parts: int) -> RememberedFiles:
+    return RememberedFiles(None, None, parts) if current is None else current.open_remembered(parts)
+
+
+def _restored(earlier: Edition, latest: Edition) -> Iterator[pa.Table]:
+    """What to remember when ``earlier`` is published again, in parts."""
+    parts = count_parts(len((latest.base or latest).open_state()))
+    was, now = earlier.open_remembered(parts), latest.open_remembered(parts)
+    for part in range(parts):
+        before = was.read(part)
+        state = restore(before, now.read(part))
+        yield state if earlier.base is None else difference(state, before.base)

@@ -18,13 +18,13 @@ from keys.keystore import KeyStore
 from matcher.province.canaries import Canaries
 from matcher.province.editions import Edition, EditionFolders
 from matcher.province.ledger import Ledger
-from matcher.province.making import EditionMaker, guard_shrinking
+from matcher.province.making import EditionMaker, Kind, Tally, guard_shrinking
+from matcher.province.outcomes import outcome_of, same_file
 from matcher.province.plan import SILENT, DatasetPlan, ListWithdrawn, NothingStaged, Observer, Outcome
 from matcher.province.records import EditionRecord
-from matcher.province.staging import Staged, Staging, read_list
+from matcher.province.staging import STAGING_SECRET, StagedList, Staging, find_list, list_key, stage_list
 from matcher.rejects import Reject
 from matcher.slices import file_sha256
-from psi.encoding import Comparison
 from psi.errors import InputError
 
 
@@ -50,10 +50,10 @@ class Publisher:
         self._home = home
         self._ledger = ledger
         self._clock = clock
-        self._staging = Staging(home, keystore)
+        self._staging = Staging(home, lambda: keystore.get_store_secret(STAGING_SECRET))
         self._canaries = Canaries(home, keystore, ledger, clock, random_bytes)
         self.folders = EditionFolders(home, keystore.get_identity().public)
-        self._maker = EditionMaker(keystore, self.folders, clock, random_bytes=random_bytes, threads=threads)
+        self._maker = EditionMaker(keystore, self.folders, clock, threads=threads)
 
     def import_list(
         self, plan: DatasetPlan, source: Path, observer: Observer = SILENT, *, dry_run: bool = False
@@ -64,14 +64,17 @@ class Publisher:
         """
         with self._exclusive():
             self._ledger.require_label(plan.dataset, plan.label, plan.schema.receivers)
-            observer.step("read")
-            staged, rejects = read_list(plan, source)
-            staged = self._canaries.join(plan, staged, dry_run=dry_run)
-            if dry_run:
-                return _outcome("checked", plan, None, staged), rejects
-            observer.step("stage")
-            self._staging.write(plan, staged)
-            return _outcome("imported", plan, None, staged), rejects
+            folder, key = self._staging.importing(plan), self._maker.reference_key(plan)
+            try:
+                staged = stage_list(plan, source, folder, self._staging.sealer(plan), key, observer)
+                staged = self._canaries.join(plan, staged, key, dry_run=dry_run)
+                if dry_run:
+                    return outcome_of("checked", plan, None, staged), staged.about.rejects
+                staged.save()
+                self._staging.take_imported(plan)
+            finally:
+                self._staging.remove(folder)
+            return outcome_of("imported", plan, None, staged), staged.about.rejects
 
     def encode(
         self,
@@ -88,21 +91,21 @@ class Publisher:
         """
         with self._exclusive():
             self._ledger.require_label(plan.dataset, plan.label, plan.schema.receivers)
-            staged = self._staging.read(plan)
+            staged = self._staging.open_imported(plan, self._maker.reference_key(plan))
             current = self._current(plan)
-            _refuse_withdrawn(current, staged.source.sha256)
-            comparison = self._maker.compare(plan, staged, current, observer)
+            _refuse_withdrawn(current, staged.about.source.sha256)
+            tally = self._maker.compare(plan, staged, current, observer)
             if not accept_shrink:
-                guard_shrinking(plan, comparison)
+                guard_shrinking(plan, tally)
             number = self._next_number(plan)
-            kind = self._maker.choose_kind(plan, staged, current, comparison, full=full)
+            kind = self._maker.choose_kind(plan, staged, current, tally, full=full)
             if dry_run:
-                return _outcome("would_encode", plan, number, staged, comparison, kind)
+                return outcome_of("would_encode", plan, number, staged, tally, kind)
             self._clean(plan)
-            changes = self._maker.encode(plan, staged, current, comparison, observer)
-            self._maker.make(plan, number, current, changes, kind, observer)
-            self._staging.remove(plan)
-            return _outcome("encoded", plan, number, staged, comparison, kind)
+            self._build(plan, number, current, staged, tally, kind, observer)
+            self._staging.remove(self._staging.imported(plan))
+            self._staging.remove(self._staging.job(plan))
+            return outcome_of("encoded", plan, number, staged, tally, kind)
 
     def publish(self, plan: DatasetPlan, observer: Observer = SILENT, *, dry_run: bool = False) -> Outcome:
         """Check the encoded edition from disk once more and make it the one served. Raises NothingStaged."""
@@ -113,7 +116,7 @@ class Publisher:
             observer.step("check")
             edition = self.folders.read(plan.dataset, plan.epoch, number)
             edition.check_files()
-            rows = edition.remembered().count_live()
+            rows = edition.count_live()
             outcome = "would_publish" if dry_run else "published"
             if not dry_run:
                 self._record(plan, edition, rows, {}, observer)
@@ -146,29 +149,77 @@ class Publisher:
             wanted = current is None or self._is_due(plan, current) or (full and current.base is not None)
             digest = file_sha256(source)
             if current is not None and not wanted and current.source.sha256 == digest:
-                return _same_file(plan, current), []
+                if not dry_run:
+                    self._staging.remove(self._staging.job(plan))
+                return same_file(plan, current), []
             _refuse_withdrawn(current, digest)
             self._ledger.require_label(plan.dataset, plan.label, plan.schema.receivers)
-            observer.step("read")
-            staged, rejects = read_list(plan, source)
-            staged = self._canaries.join(plan, staged, dry_run=dry_run)
-            comparison = self._maker.compare(plan, staged, current, observer)
-            if current is not None and not wanted and not comparison.changes:
-                return _outcome("unchanged", plan, current.manifest.edition, staged, comparison), rejects
-            if not accept_shrink:
-                guard_shrinking(plan, comparison)
-            number = self._next_number(plan)
-            kind = self._maker.choose_kind(plan, staged, current, comparison, full=full)
-            if dry_run:
-                return _outcome("would_publish", plan, number, staged, comparison, kind), rejects
-            outcome = _outcome("published", plan, number, staged, comparison, kind)
-            changes = self._maker.encode(plan, staged, current, comparison, observer)
-            del staged, comparison  # a large list need not be in memory beside its edition
-            edition = self._maker.make(plan, number, current, changes, kind, observer)
-            counts = {name: getattr(outcome, name) for name in ("added", "changed", "removed", "unchanged", "rejected")}
-            self._record(plan, edition, outcome.rows, counts, observer)
-            self._prune(plan, observer)
-            return outcome, rejects
+            folder = self._staging.importing(plan) if dry_run else self._staging.job(plan) / "list"
+            try:
+                staged = self._read_or_resume(plan, source, digest, folder, observer, dry_run=dry_run)
+                return self._refresh_from(
+                    plan, staged, current, observer, wanted=wanted, full=full, accept=accept_shrink, dry_run=dry_run
+                )
+            finally:
+                if dry_run:
+                    self._staging.remove(folder)
+
+    def _read_or_resume(
+        self, plan: DatasetPlan, source: Path, digest: str, folder: Path, observer: Observer, *, dry_run: bool
+    ) -> StagedList:
+        """The list with its canaries; one that a broken refresh had read already is not read again."""
+        sealer, key = self._staging.sealer(plan), self._maker.reference_key(plan)
+        staged = find_list(folder, sealer, key, list_key(plan, digest))
+        if staged is None:
+            staged = stage_list(plan, source, folder, sealer, key, observer)
+            staged.save()
+        return self._canaries.join(plan, staged, key, dry_run=dry_run)
+
+    def _refresh_from(
+        self,
+        plan: DatasetPlan,
+        staged: StagedList,
+        current: Edition | None,
+        observer: Observer,
+        *,
+        wanted: bool,
+        full: bool,
+        accept: bool,
+        dry_run: bool,
+    ) -> tuple[Outcome, list[Reject]]:
+        rejects = staged.about.rejects
+        tally = self._maker.compare(plan, staged, current, observer)
+        if current is not None and not wanted and not tally.changes:
+            if not dry_run:
+                self._staging.remove(self._staging.job(plan))
+            return outcome_of("unchanged", plan, current.manifest.edition, staged, tally), rejects
+        if not accept:
+            guard_shrinking(plan, tally)
+        number = self._next_number(plan)
+        kind = self._maker.choose_kind(plan, staged, current, tally, full=full)
+        if dry_run:
+            return outcome_of("would_publish", plan, number, staged, tally, kind), rejects
+        outcome = outcome_of("published", plan, number, staged, tally, kind)
+        edition = self._build(plan, number, current, staged, tally, kind, observer)
+        counts = {name: getattr(outcome, name) for name in ("added", "changed", "removed", "unchanged", "rejected")}
+        self._record(plan, edition, outcome.rows, counts, observer)
+        self._staging.remove(self._staging.job(plan))
+        self._prune(plan, observer)
+        return outcome, rejects
+
+    def _build(
+        self,
+        plan: DatasetPlan,
+        number: int,
+        current: Edition | None,
+        staged: StagedList,
+        tally: Tally,
+        kind: Kind,
+        observer: Observer,
+    ) -> Edition:
+        folder = self._staging.job(plan) / "batches"
+        batches = self._maker.encode(plan, staged, current, tally, kind, folder, observer)
+        return self._maker.make(plan, number, current, staged, batches, kind, observer)
 
     def rollback(
         self,
@@ -195,7 +246,7 @@ class Publisher:
             if current is None or earlier is None:
                 raise EditionGone("no such edition to go back to", dataset=plan.dataset, edition=to)
             earlier.check_files()
-            number, rows, kind = self._next_number(plan), earlier.remembered().count_live(), earlier.manifest.kind
+            number, rows, kind = self._next_number(plan), earlier.count_live(), earlier.manifest.kind
             outcome = Outcome(
                 "would_roll_back" if dry_run else "rolled_back",
                 plan.dataset,
@@ -287,46 +338,3 @@ class Publisher:
 def _refuse_withdrawn(current: Edition | None, digest: str) -> None:
     if current is not None and digest in current.source.withdrawn:
         raise ListWithdrawn("this list was rolled back by the operator", edition=current.manifest.edition)
-
-
-def _same_file(plan: DatasetPlan, current: Edition) -> Outcome:
-    source = current.source
-    return Outcome(
-        "unchanged",
-        plan.dataset,
-        plan.epoch,
-        current.manifest.edition,
-        source.rows,
-        unchanged=source.rows,
-        rejected=source.rejected,
-        source_sha256=source.sha256,
-    )
-
-
-def _outcome(
-    outcome: str,
-    plan: DatasetPlan,
-    edition: int | None,
-    staged: Staged,
-    comparison: Comparison | None = None,
-    kind: str = "",
-) -> Outcome:
-    changes: dict[str, int] = {}
-    if comparison is not None:
-        changes = {
-            "added": comparison.added,
-            "changed": comparison.changed,
-            "removed": comparison.removed,
-            "unchanged": comparison.kept,
-        }
-    return Outcome(
-        outcome,
-        plan.dataset,
-        plan.epoch,
-        edition,
-        len(staged.rows),
-        kind,
-        rejected=staged.source.rejected,
-        source_sha256=staged.source.sha256,
-        **changes,
-    )

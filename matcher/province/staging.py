@@ -1,118 +1,316 @@
-"""A list that was read and checked: in memory, and sealed on disk between `import` and `encode`."""
+"""A list that was read and checked, sealed on disk in parts: between `import` and `encode`, and while a refresh runs.
+
+Reading goes through the file once, in runs that fit into memory. A run is ordered by its rows' references and cut
+into parts (matcher.province.parts); when all are written, each part is put together from its pieces in the runs,
+loses its repeated numbers and gets its labels. What holds an ID number is sealed before it comes to the disk.
+"""
 
 from __future__ import annotations
 
-import io
+import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
-from keys.files import make_folder
-from keys.keystore import KeyStore
-from keys.sealedfile import read_sealed, write_sealed
+from keys.files import fsync_folder, make_folder, write_atomic
 from matcher.columns import list_columns
 from matcher.province.editions import Source
-from matcher.province.plan import DatasetPlan, ListShrunk, NothingStaged
+from matcher.province.parts import count_parts, cut_sorted, part_starts
+from matcher.province.plan import DatasetPlan, ListShrunk, NothingStaged, Observer
+from matcher.province.spill import Spill, look_through, pack, read_runs, unpack
 from matcher.reasons import for_bank_column
 from matcher.rejects import Reject
 from matcher.schemas import ListSchema
-from matcher.slices import file_sha256
-from matcher.tables import LabelledList, read_labelled_list
-from psi.columns import data_of, fixed, pc
+from matcher.sealing import SealedDataDamaged, Sealer
+from matcher.tables.lists import LabelledList, Sifted, drop_duplicates, labelled_columns, read_labelled_list
+from psi.columns import Column, data_of, fixed, pc, sorted_positions
 from psi.edition import LabelSchema, pack_labels
 from psi.encoding import ITEM_BYTES, BaseRows
 from psi.errors import InputError
+from psi.remembered import row_references
 
 STAGING_SECRET = "staging"  # noqa: S105  the name of a secret, not one
-BATCH_ROWS = 65_536
+_FORMAT = 1
+_SHEET_BITS = 40  # rows of a sheet have fewer bits
 
 
 @dataclass(frozen=True)
-class Staged:
-    """A list that was read and checked, ready to be compared and encoded."""
+class About:
+    """What is known of a list beside its rows. ``key`` says from what, and how, it was made."""
 
-    rows: BaseRows
+    key: str
+    label_width: int
     divisions: dict[str, str]
     source: Source
+    part_rows: list[int]
+    rows_by_division: dict[int, int]
+    rejects: list[Reject] = field(default_factory=list)
+
+    def encode(self) -> bytes:
+        return json.dumps(asdict(self), ensure_ascii=False).encode()
+
+    @classmethod
+    def decode(cls, content: bytes) -> About:
+        fields = json.loads(content)
+        fields["source"] = Source(**{**fields["source"], "withdrawn": tuple(fields["source"]["withdrawn"])})
+        fields["rows_by_division"] = {int(name): rows for name, rows in fields["rows_by_division"].items()}
+        fields["rejects"] = [Reject(*reject) for reject in fields["rejects"]]
+        return cls(**fields)
+
+
+@dataclass(frozen=True, repr=False)
+class StagedList:
+    """A list on disk, read a part at a time. ``extra`` are rows besides the file's, by part: its canaries."""
+
+    folder: Path
+    about: About
+    sealer: Sealer
+    extra: dict[int, BaseRows] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return sum(self.about.part_rows) + sum(map(len, self.extra.values()))
+
+    @property
+    def parts(self) -> int:
+        return len(self.about.part_rows)
+
+    def count(self, part: int) -> int:
+        return self.about.part_rows[part] + (len(self.extra[part]) if part in self.extra else 0)
+
+    def read(self, part: int) -> BaseRows:
+        """The rows of one part, in no order. Raises SealedDataDamaged, OSError."""
+        sealed = (self.folder / f"rows-{part}").read_bytes()
+        table = unpack(self.sealer.open(sealed, "rows", self.about.key, str(part)))
+        rows = BaseRows(data_of(table["item"]), data_of(table["label"]), table["slice"].combine_chunks())
+        return _join(rows, self.extra[part]) if part in self.extra else rows
+
+    def with_extra(self, rows: BaseRows, reference_key: bytes, canaries: str) -> StagedList:
+        """The same list with some more rows; ``canaries`` is their digest."""
+        source = replace(self.about.source, canaries=canaries)
+        order = sorted_positions(row_references(reference_key, rows.items))
+        references = row_references(reference_key, rows.items).take(order)
+        ranges = cut_sorted(data_of(references).to_pybytes(), part_starts(self.parts))
+        extra = {
+            part: _choose(rows, order[start:stop], self.about.label_width)
+            for part, (start, stop) in enumerate(ranges)
+            if stop > start
+        }
+        return replace(self, about=replace(self.about, source=source), extra=extra)
+
+    def save(self) -> None:
+        """Make it what :func:`open_list` finds: written last, when every part is on disk."""
+        whole = reduce(_join, self.extra.values()) if self.extra else None
+        table = b"" if whole is None else pack(_table_of(whole, self.about.label_width))
+        write_atomic(self.folder / "extra", self.sealer.seal(table, "extra", self.about.key, ""))
+        write_atomic(self.folder / "about", self.sealer.seal(self.about.encode(), "about", "", ""))
+
+
+def open_list(folder: Path, sealer: Sealer, reference_key: bytes) -> StagedList | None:
+    """The list that stands whole in a folder. Raises SealedDataDamaged."""
+    if not (folder / "about").exists():
+        return None
+    about = About.decode(sealer.open((folder / "about").read_bytes(), "about", "", ""))
+    staged = StagedList(folder, about, sealer)
+    extra = sealer.open((folder / "extra").read_bytes(), "extra", about.key, "")
+    if not extra:
+        return staged
+    table = unpack(extra)
+    rows = BaseRows(data_of(table["item"]), data_of(table["label"]), table["slice"].combine_chunks())
+    return staged.with_extra(rows, reference_key, about.source.canaries)
+
+
+def find_list(folder: Path, sealer: Sealer, reference_key: bytes, key: str) -> StagedList | None:
+    """The list in a folder if it is whole and the one with this key, without its extra rows."""
+    try:
+        staged = open_list(folder, sealer, reference_key)
+    except (SealedDataDamaged, OSError):
+        return None
+    return staged if staged is not None and staged.about.key == key else None
+
+
+def list_key(plan: DatasetPlan, sha256: str) -> str:
+    """Changes with the file and with whatever says how it is read."""
+    how = [_FORMAT, sha256, plan.dataset, plan.epoch, plan.label.model_dump(by_alias=True), plan.division]
+    how += [plan.schema.name, plan.duplicates, sorted(plan.columns.items())]
+    return hashlib.sha256(json.dumps(how, sort_keys=True).encode()).hexdigest()
+
+
+def stage_list(
+    plan: DatasetPlan, path: Path, folder: Path, sealer: Sealer, reference_key: bytes, observer: Observer
+) -> StagedList:
+    """Read and check a list into ``folder``, which is emptied first; memory does not grow with it. Not saved yet.
+
+    Raises as matcher.tables.read_labelled_list does, ListShrunk if no row can be used.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    make_folder(folder)
+    try:
+        digest, lines = look_through(path)
+        observer.step("read", lines)
+        sifted, starts = Sifted(), part_starts(count_parts(lines))
+        spill = Spill(folder / "runs", sealer)
+        for run in read_runs(plan, path, sifted, reference_key, observer):
+            spill.add(run, starts)
+        observer.step("stage", lines)
+        settled = _settle(plan, folder, spill, sifted, list_key(plan, digest), digest, sealer, observer)
+        if not len(settled):
+            raise ListShrunk("the list is empty", rows=0, removed_share=1.0, limit=plan.shrink_limit)
+        shutil.rmtree(folder / "runs")
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)  # nothing of it can be used again, and the disk may be full
+        raise
+    return settled
+
+
+def read_list(plan: DatasetPlan, path: Path) -> BaseRows:
+    """A list in memory, whole. Raises as stage_list does."""
+    mapping = list_columns(plan.schema, one_division=plan.division is not None).override(plan.columns)
+    listed = read_labelled_list(path, plan.schema, mapping, division=plan.division, duplicates=plan.duplicates)
+    if not len(listed):
+        raise ListShrunk("the list is empty", rows=0, removed_share=1.0, limit=plan.shrink_limit)
+    return label_rows(listed, plan.schema, plan.label)
 
 
 def label_rows(listed: LabelledList, schema: ListSchema, label: LabelSchema) -> BaseRows:
     """A list as it is encoded: items, packed labels as a receiver may see them, and the slice of each row."""
-    fields = dict(listed.fields)
-    for field in schema.fields:
-        if field.type == "reasons" and "bank" in schema.receivers:
-            fields[field.name] = for_bank_column(fields[field.name])
-    labels = pack_labels([fields[name] for name in label.fields], label.width)
-    slices = pc.utf8_slice_codeunits(listed.division, 0, 6).cast(pa.uint32())
-    return BaseRows(listed.items, labels, slices)
-
-
-def read_list(plan: DatasetPlan, path: Path) -> tuple[Staged, list[Reject]]:
-    """Raises as matcher.tables.read_labelled_list does, ListShrunk if no row can be used."""
-    digest = file_sha256(path)
-    columns = list_columns(plan.schema, one_division=plan.division is not None).override(plan.columns)
-    listed = read_labelled_list(path, plan.schema, columns, division=plan.division, duplicates=plan.duplicates)
-    if not len(listed):
-        raise ListShrunk("the list is empty", rows=0, removed_share=1.0, limit=plan.shrink_limit)
-    rows, rejects = label_rows(listed, plan.schema, plan.label), listed.rejects
-    staged = Staged(rows, listed.division_names, Source(digest, len(rows), len(rejects)))
-    del listed  # the labels' bytes say all of it; a large list need not be in memory twice
-    pa.default_memory_pool().release_unused()
-    return staged, rejects
+    return _label_rows(listed.items, listed.fields, listed.division, schema, label)
 
 
 class Staging:
-    """The imported lists of one home, one file for each dataset."""
+    """The lists of one home that wait or are at work, ``<home>/staging/<dataset>/<what>``."""
 
-    def __init__(self, home: Path, keystore: KeyStore) -> None:
-        self._home = home
-        self._keys = keystore
+    def __init__(self, home: Path, secret: Callable[[], bytes]) -> None:
+        self._root = home / "staging"
+        self._secret = secret
 
-    def write(self, plan: DatasetPlan, staged: Staged) -> None:
-        width = plan.label.width
-        about = {"divisions": staged.divisions, "source": asdict(staged.source), "label_width": width}
-        table = pa.table(
-            [fixed(staged.rows.items, ITEM_BYTES), fixed(staged.rows.labels, width), staged.rows.slices],
-            names=["item", "label", "slice"],
-        ).replace_schema_metadata({"about": json.dumps(about, ensure_ascii=False)})
-        write_sealed(self._path(plan), self._secret(), _stream(table), self._context(plan))
+    def sealer(self, plan: DatasetPlan) -> Sealer:
+        return Sealer(self._secret(), f"staging {plan.dataset} {plan.epoch}")
 
-    def read(self, plan: DatasetPlan) -> Staged:
-        """Raises NothingStaged, InputError if it was imported for another label, SealedFileInvalid."""
-        path = self._path(plan)
-        if not path.exists():
+    def imported(self, plan: DatasetPlan) -> Path:
+        """The folder of the list that was imported."""
+        return self._folder(plan, "imported")
+
+    def importing(self, plan: DatasetPlan) -> Path:
+        """The folder of a list that is being read, to become the imported one or nothing."""
+        return self._folder(plan, "importing")
+
+    def job(self, plan: DatasetPlan) -> Path:
+        """The folder of what an edition is made of until it is published."""
+        return self._folder(plan, f"epoch-{plan.epoch}")
+
+    def take_imported(self, plan: DatasetPlan) -> None:
+        """Let the list that was read take the place of the one imported before."""
+        self.remove(self.imported(plan))
+        self.importing(plan).rename(self.imported(plan))
+        fsync_folder(self.imported(plan).parent)
+
+    def open_imported(self, plan: DatasetPlan, reference_key: bytes) -> StagedList:
+        """Raises NothingStaged, InputError if it was imported for another label, SealedDataDamaged."""
+        folder = self.imported(plan)
+        staged = open_list(folder, self.sealer(plan), reference_key) if folder.exists() else None
+        if staged is None:
             raise NothingStaged("no imported list waits to be encoded", dataset=plan.dataset, epoch=plan.epoch)
-        content = b"".join(read_sealed(path, self._secret(), self._context(plan)))
-        table = pa.ipc.open_stream(content).read_all().combine_chunks()
-        about = json.loads(table.schema.metadata[b"about"])
-        if about["label_width"] != plan.label.width:
+        if staged.about.label_width != plan.label.width:
             raise InputError("the list was imported with another label width", dataset=plan.dataset)
-        rows = BaseRows(data_of(table["item"]), data_of(table["label"]), table["slice"].combine_chunks())
-        return Staged(rows, about["divisions"], Source(**about["source"]))
+        return staged
 
-    def remove(self, plan: DatasetPlan) -> None:
-        self._path(plan).unlink()
+    def remove(self, folder: Path) -> None:
+        """The notes that make a folder count go first, so that a break leaves none that looks whole."""
+        for note in sorted(folder.rglob("about")) + sorted(folder.rglob("key")):
+            note.unlink()
+        if folder.exists():
+            shutil.rmtree(folder)
 
-    def _path(self, plan: DatasetPlan) -> Path:
-        return make_folder(self._home / "staging") / f"{plan.dataset}.sealed"
-
-    def _context(self, plan: DatasetPlan) -> bytes:
-        return f"mingce/1 staging {plan.dataset}".encode()
-
-    def _secret(self) -> bytes:
-        return self._keys.get_store_secret(STAGING_SECRET)
+    def _folder(self, plan: DatasetPlan, name: str) -> Path:
+        return make_folder(self._root / plan.dataset) / name
 
 
-def _stream(table: pa.Table) -> Iterator[bytes]:
-    """The table as an Arrow IPC stream, piece by piece."""
-    buffer = io.BytesIO()
-    with pa.ipc.new_stream(buffer, table.schema) as writer:
-        for batch in table.to_batches(max_chunksize=BATCH_ROWS):
-            writer.write_batch(batch)
-            yield buffer.getvalue()
-            buffer.seek(0)
-            buffer.truncate()
-    yield buffer.getvalue()
+def _settle(
+    plan: DatasetPlan,
+    folder: Path,
+    spill: Spill,
+    sifted: Sifted,
+    key: str,
+    digest: str,
+    sealer: Sealer,
+    observer: Observer,
+) -> StagedList:
+    """Each part with one row for every number, packed as it is encoded, in a sealed file of its own."""
+    names: dict[tuple[str, str], int] = {}
+    repeated: list[Reject] = []
+    part_rows: list[int] = []
+    by_division: dict[int, int] = {}
+    for part in range(spill.finish()):
+        table, more = drop_duplicates(spill.read(part), plan.duplicates, sifted.sheets)
+        repeated += more
+        columns: dict[str, Column] = {name: table[name].combine_chunks() for name in table.column_names}
+        fields, division = labelled_columns(columns, plan.schema, plan.division)
+        _note_names(names, table, division)
+        rows = _label_rows(data_of(columns["item"]), fields, division, plan.schema, plan.label)
+        del table, columns, fields, division
+        for value in pc.value_counts(rows.slices).to_pylist():
+            by_division[value["values"]] = by_division.get(value["values"], 0) + value["counts"]
+        sealed = sealer.seal(pack(_table_of(rows, plan.label.width)), "rows", key, str(part))
+        write_atomic(folder / f"rows-{part}", sealed)
+        part_rows.append(len(rows))
+        observer.progress(sum(part_rows))
+    rejects = sifted.all_rejects(repeated)
+    source = Source(digest, sum(part_rows), len(rejects))
+    about = About(key, plan.label.width, _first_names(names), source, part_rows, by_division, rejects)
+    return StagedList(folder, about, sealer)
+
+
+def _label_rows(
+    items: pa.Buffer, fields: dict[str, Column], division: Column, schema: ListSchema, label: LabelSchema
+) -> BaseRows:
+    fields = dict(fields)
+    for each in schema.fields:
+        if each.type == "reasons" and "bank" in schema.receivers:
+            fields[each.name] = for_bank_column(fields[each.name])
+    labels = pack_labels([fields[name] for name in label.fields], label.width)
+    return BaseRows(items, labels, pc.utf8_slice_codeunits(division, 0, 6).cast(pa.uint32()))
+
+
+def _note_names(names: dict[tuple[str, str], int], table: pa.Table, division: Column) -> None:
+    """For each division's code and name the place of the first row that has them."""
+    if "division_name" not in table.column_names:
+        return
+    place = pc.add(pc.shift_left(table["sheet"].cast(pa.int64()), _SHEET_BITS), table["row"])
+    pairs: Any = pa.table({"code": division, "name": table["division_name"], "place": place})
+    for row in pairs.group_by(["code", "name"]).aggregate([("place", "min")]).to_pylist():
+        pair = (row["code"], row["name"])
+        names[pair] = min(row["place_min"], names.get(pair, row["place_min"]))
+
+
+def _first_names(names: dict[tuple[str, str], int]) -> dict[str, str]:
+    """The name that a division has first in the file, in the file's order."""
+    found: dict[str, str] = {}
+    for code, name in sorted(names, key=names.__getitem__):
+        if name:
+            found.setdefault(code, name)
+    return found
+
+
+def _choose(rows: BaseRows, order: Column, width: int) -> BaseRows:
+    items, labels = fixed(bytes(rows.items), ITEM_BYTES), fixed(bytes(rows.labels), width)
+    return BaseRows(data_of(items.take(order)), data_of(labels.take(order)), rows.slices.take(order))
+
+
+def _join(rows: BaseRows, more: BaseRows) -> BaseRows:
+    return BaseRows(
+        bytes(rows.items) + bytes(more.items),
+        bytes(rows.labels) + bytes(more.labels),
+        pa.concat_arrays([rows.slices, more.slices]),
+    )
+
+
+def _table_of(rows: BaseRows, width: int) -> pa.Table:
+    return pa.table(
+        [fixed(rows.items, ITEM_BYTES), fixed(rows.labels, width), rows.slices], names=["item", "label", "slice"]
+    )

@@ -64,6 +64,7 @@ class Reports:
     """``townships``: the names of townships by code, for people; a code stands for itself without one.
 
     A report computes the figures of its last day anew; the days with which it is compared stay as they were kept.
+    With ``until`` it goes to that day at the latest, and takes it, too, as it was kept: what the nightly job left.
     An account of a bank, and every report for the ``outside``, gets small cells hidden.
     """
 
@@ -73,23 +74,26 @@ class Reports:
         self._townships = dict(townships or {})
         self._is_demo = is_demo
 
-    def kpi(self, actor: Actor, day: date, *, outside: bool = False) -> Report:
+    def kpi(self, actor: Actor, day: date, *, outside: bool = False, until: date | None = None) -> Report:
         """The KPI table as of the end of a day. Raises NotAllowed, ReportPeriodInvalid, PolicyUnknown."""
         frame = self._frame(actor, day, outside)
-        return self._marked(performance.make_kpi(frame, self._period(day)))
+        return self._marked(performance.make_kpi(frame, self._period(day, until)))
 
-    def monthly(self, actor: Actor, year: int, month: int, *, outside: bool = False) -> Report:
+    def monthly(
+        self, actor: Actor, year: int, month: int, *, outside: bool = False, until: date | None = None
+    ) -> Report:
         """成效监测表 of a month that is over, or of the running one as far as it has gone. Raises as :meth:`kpi`."""
-        day = self._last_day(year, month)
+        day = self._last_day(year, month, until)
         frame = self._frame(actor, day, outside)
-        return self._marked(performance.make_monthly(frame, self._period(day)))
+        return self._marked(performance.make_monthly(frame, self._period(day, until)))
 
-    def year(self, actor: Actor, year: int, *, outside: bool = False) -> Report:
+    def year(self, actor: Actor, year: int, *, outside: bool = False, until: date | None = None) -> Report:
         """The year-end summary, of the running year as far as it has gone. Raises as :meth:`kpi`."""
-        today = self._office.today()
-        day = today if year == today.year else date(year, 12, 31)
+        day = min(until or self._office.today(), date(year, 12, 31))
+        if day.year != year:
+            raise ReportPeriodInvalid("a year that has not come", start=f"{year}-01-01", end=f"{year}-12-31")
         frame = self._frame(actor, day, outside)
-        period = self._period(day)
+        period = self._period(day, until)
         ends = [self._kept(self._last_day(year, month)) for month in range(1, day.month)]
         months = [period.year_before, *ends, period.end]
         claims = _claim_table(self._office.database, year, actor.bank)
@@ -119,7 +123,7 @@ class Reports:
             head = find_head(database, claim_id)
             if head is None:
                 raise ClaimUnknown("no such claim", what="claim", number=claim_id)
-            actor.require(Permission.SEE_LOANS, bank=head.bank)
+            actor.require(Permission.SEE_LOANS, division=head.county, bank=head.bank)
             policies = self._policies_of(head.county)
             products = {product.code: product.name for loaded in policies for product in loaded.policy.loan.products}
             county_name = policies[-1].policy.county_name if policies else head.county
@@ -165,19 +169,20 @@ class Reports:
         ).fetchall()
         return [policies.by_sha256(sha256) for (sha256,) in rows]
 
-    def _last_day(self, year: int, month: int) -> date:
-        """Of a month, or today if it is not over. Raises ReportPeriodInvalid for one that has not begun."""
+    def _last_day(self, year: int, month: int, until: date | None = None) -> date:
+        """Of a month, or the last one there is if it is not over. Raises ReportPeriodInvalid for one to come."""
         first = date(year, month, 1)
         after = date(year + month // 12, month % 12 + 1, 1)
-        today = self._office.today()
-        if first > today:
+        last = until or self._office.today()
+        if first > last:
             raise ReportPeriodInvalid("a month that has not come", start=first.isoformat(), end=after.isoformat())
-        return min(after - timedelta(days=1), today)
+        return min(after - timedelta(days=1), last)
 
-    def _period(self, day: date) -> Period:
-        self._figures.compute(day)
-        end, *others = days_of(day)
-        return Period(self._figures.read_table(end), *(self._kept(other) for other in others))
+    def _period(self, day: date, until: date | None) -> Period:
+        if until is None:
+            self._figures.compute(day)
+        end = self._kept(day) if until else self._figures.read_table(day)
+        return Period(end, *(self._kept(other) for other in days_of(day)[1:]))
 
     def _kept(self, day: date) -> DayTable:
         """A past day's figures as they were kept; computed now if they were not, or before the day was over."""

@@ -16,6 +16,7 @@ import xlsxwriter
 
 from keys.files import atomic_writer
 from matcher.reports.document import HIDDEN, Column, Report, Table, Value
+from matcher.watermark import mark_sheet
 
 _CREATED = datetime(2000, 1, 1)  # noqa: DTZ001  (one content, one file: the writer would put today)
 _PAPERS = {"A4": 9, "A3": 8}
@@ -34,7 +35,7 @@ def write_workbook(path: Path, report: Report) -> list[Path]:
         formats = _Formats(workbook)
         for place, table in enumerate(report.tables):
             is_last = place == len(report.tables) - 1
-            _Sheet(workbook, report, table, formats).write(with_notes=is_last)
+            _Sheet(workbook, report, table, formats, is_first=place == 0).write(with_notes=is_last)
     return [path]
 
 
@@ -78,8 +79,10 @@ class _Formats:
 class _Sheet:
     """One table on its own sheet, written from the top down."""
 
-    def __init__(self, workbook: xlsxwriter.Workbook, report: Report, table: Table, formats: _Formats) -> None:
-        self._report, self._table, self._formats = report, table, formats
+    def __init__(
+        self, workbook: xlsxwriter.Workbook, report: Report, table: Table, formats: _Formats, *, is_first: bool
+    ) -> None:
+        self._report, self._table, self._formats, self._is_first = report, table, formats, is_first
         self._sheet = workbook.add_worksheet(_sheet_name(table.title))
         self._sheet.set_default_row(_ROW_PT)
         self._last = len(table.columns) - 1
@@ -157,10 +160,13 @@ class _Sheet:
         sheet.repeat_rows(heading)
         sheet.freeze_panes(heading + 1, 0)
         sheet.print_area(0, 0, self._row - 1, self._last)
-        sheet.set_footer(f"&L{_footer(self._report)}&C第 &P 页，共 &N 页")
+        mark_sheet(
+            sheet,
+            is_first=self._is_first,
+            header="&C演示数据" if self._report.is_demo else "",
+            footer=f"&L{_footer(self._report)}&C第 &P 页，共 &N 页",
+        )
         sheet.hide_gridlines(2)
-        if self._report.is_demo:
-            sheet.set_header("&C演示数据")
 
 
 def _footer(report: Report) -> str:

@@ -99,6 +99,17 @@ class Confirmations:
         request = {"operation": "confirmation.tell", "household": household_id, "how": how}
         self._idempotency.run(actor, key, request, lambda: {"audit": self._tell_within(actor, household_id, how)})
 
+    def tell_many(
+        self, actor: Actor, household_ids: Sequence[int], how: str, *, key: str | None = None
+    ) -> list[Outcome]:
+        """:meth:`tell` for many, in one transaction; those that cannot be are left as they were."""
+        actor.require(Permission.REVIEW)
+        how = require_plain(how, "how")
+        request = {"operation": "confirmation.tell_many", "ids": list(household_ids), "how": how}
+        return self._idempotency.run_each(
+            actor, key, request, household_ids, lambda number: self._tell_within(actor, number, how)
+        )
+
     def _tell_within(self, actor: Actor, household_id: int, how: str) -> int:
         actor.require(Permission.REVIEW, division=read_case(self._office, household_id).division)
         running = self.running(household_id)

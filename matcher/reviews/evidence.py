@@ -94,7 +94,7 @@ class EvidenceReader:
         """The household's visit that is planned or under way."""
         rows = fetch_all(
             self._office.database,
-            "SELECT visit_id FROM visit WHERE household_id = ? AND state NOT IN ('ACCEPTED', 'FAILED')",
+            "SELECT visit_id FROM visit WHERE household_id = ? AND state NOT IN ('ACCEPTED', 'FAILED', 'CANCELLED')",
             [household_id],
         )
         return rows[0][0] if rows else None

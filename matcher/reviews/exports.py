@@ -58,17 +58,20 @@ class ReviewExports:
         self._visits = Visits(office)
         self._confirmations = Confirmations(office)
 
-    def write_sms(self, actor: Actor, path: Path, *, format: Format, purpose: str) -> Exported:
+    def write_sms(
+        self, actor: Actor, path: Path, *, format: Format, purpose: str, counts_as_told: bool = True
+    ) -> Exported:
         """A text for each family that has not been told yet: its telephone, no name and no ID number.
 
-        They count as told from here. Raises NotAllowed, TextNotPlain, OSError.
+        They count as told from here, unless whoever sends it is to say so afterwards.
+        Raises NotAllowed, TextNotPlain, OSError.
         """
         actor.require(Permission.REVIEW)
         with self._office.writing():
             families, left_out = self._families(lambda one: "sms" in one.running.ways and one.running.sms_at is None)
             rows = [(form.applicant.phone, self._sms_text(family), family.household_no) for family, form in families]
             done = write_sheet(self._office, actor, "export.sms", path, format, purpose, SMS_COLUMNS, rows, left_out)
-            for family, _ in families:
+            for family, _ in families if counts_as_told else ():
                 self._confirmations.mark_told_within(family.running.confirmation_id)
         return done
 

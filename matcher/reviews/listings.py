@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.office import Office
+from matcher.households.cases import care_of
 from matcher.personal.fields import shown_reasons
 from matcher.reviews.cases import read_case
 from matcher.rows import fetch_records
@@ -24,6 +26,42 @@ class Listing:
     effective_to: str | None
     ended_as: str | None
     reasons: tuple[str, ...]
+
+
+Stays = Literal["present", "waiting", "suspended", "ended", "all"]
+_LAST = (
+    "NOT EXISTS (SELECT 1 FROM listing later WHERE later.household_id = listing.household_id"
+    " AND later.listing_id > listing.listing_id)"
+)
+_STAYS: Mapping[Stays, str] = {
+    "present": "effective_to IS NULL",
+    "waiting": f"{_LAST} AND EXISTS (SELECT 1 FROM decision open WHERE open.household_id = listing.household_id"  # noqa: S608
+    " AND open.state = 'proposed' AND open.verdict IN ('graduate', 'suspend', 'resume', 'remove'))",
+    "suspended": f"household.state = 'SUSPENDED' AND {_LAST}",
+    "ended": "effective_to IS NOT NULL",
+    "all": "1",
+}
+
+
+@dataclass(frozen=True)
+class StayRow:
+    """A stay in a list, with its household; ``proposed``: the verdict of an open proposal to change it."""
+
+    listing_id: int
+    household_id: int
+    household_no: str
+    township: str
+    list_year: int
+    state: str
+    effective_from: str
+    effective_to: str | None
+    ended_as: str | None
+    reasons: tuple[str, ...]
+    bank: str | None
+    proposed: str | None
+    decision_id: int | None
+    digest: str | None
+    proposed_by: str | None
 
 
 class Listings:
@@ -57,12 +95,44 @@ class Listings:
             after={"reasons": sorted(reasons)},
         )  # fmt: skip
 
+    def list_page(
+        self, actor: Actor, stays: Stays = "present", area: str = "", *, after: int = 0, size: int = 50
+    ) -> list[StayRow]:
+        """Stays in the account's care by number, ``size`` at most, those beyond number ``after``; ``stays``: on the
+        list today, with a change that waits for a second person, suspended now, ended ones, all. Raises NotAllowed."""
+        actor.require(Permission.SEE_HOUSEHOLDS)
+        care, values = care_of(actor)
+        rows = fetch_records(
+            self._office.database,
+            "SELECT listing_id, listing.household_id, household_no, township, list_year, household.state,"  # noqa: S608
+            " effective_from, effective_to, ended_as, listing.reasons, bank.name AS bank, decision.verdict AS proposed,"
+            " decision.decision_id, decision.digest, decision.proposed_by"
+            " FROM listing JOIN household USING (household_id) LEFT JOIN bank ON bank.fingerprint = household.bank"
+            " LEFT JOIN decision ON decision.household_id = listing.household_id AND decision.state = 'proposed'"
+            f" WHERE {_STAYS[stays]} AND household.division GLOB ? || '*' AND listing_id > ? AND {care}"
+            " ORDER BY listing_id LIMIT ?",
+            [area, after, *values, size],
+        )
+        return [StayRow(**{**row, "reasons": _shown(actor, row["reasons"])}) for row in rows]
+
+    def count(self, actor: Actor, area: str = "") -> dict[Stays, int]:
+        """How many stays of each kind :meth:`list_page` has. Raises NotAllowed."""
+        actor.require(Permission.SEE_HOUSEHOLDS)
+        care, values = care_of(actor)
+        sums = ", ".join(f'COALESCE(SUM({condition}), 0) AS "{kind}"' for kind, condition in _STAYS.items())
+        sql = f"SELECT {sums} FROM listing JOIN household USING (household_id)"  # noqa: S608
+        return fetch_records(  # type: ignore[return-value]
+            self._office.database, f"{sql} WHERE household.division GLOB ? || '*' AND {care}", [area, *values]
+        )[0]
+
     def list_of(self, actor: Actor, household_id: int) -> list[Listing]:
         """Every stay of a household, in order. Raises NotAllowed, HouseholdUnknown."""
         actor.require(Permission.SEE_HOUSEHOLDS, division=read_case(self._office, household_id).division)
         rows = fetch_records(
             self._office.database, "SELECT * FROM listing WHERE household_id = ? ORDER BY listing_id", [household_id]
         )
-        return [
-            Listing(**{**row, "reasons": shown_reasons(actor, filter(None, row["reasons"].split(",")))}) for row in rows
-        ]
+        return [Listing(**{**row, "reasons": _shown(actor, row["reasons"])}) for row in rows]
+
+
+def _shown(actor: Actor, reasons: str) -> tuple[str, ...]:
+    return shown_reasons(actor, filter(None, reasons.split(",")))

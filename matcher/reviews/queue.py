@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -34,14 +34,20 @@ _NOT_PROPOSED = (
     "NOT EXISTS (SELECT 1 FROM decision WHERE decision.household_id = household.household_id"
     " AND decision.state = 'proposed')"
 )
-_NOT_MET = (  # a visit failed since it waits, and no other is planned
-    "EXISTS (SELECT 1 FROM visit WHERE visit.household_id = household.household_id AND visit.state = 'FAILED'"
-    " AND visit.created_at >= household.state_since)"
-    " AND NOT EXISTS (SELECT 1 FROM visit WHERE visit.household_id = household.household_id"
-    " AND visit.state NOT IN ('ACCEPTED', 'FAILED'))"
+# A visit failed since it waits, and no other is planned. From the failed visits to their households (CROSS JOIN keeps
+# the order): they are few beside those that wait for a first visit.
+_FAILED = (
+    "(SELECT household_id, MAX(created_at) AS failed_at FROM visit WHERE state = 'FAILED'"
+    " OR (state = 'CANCELLED' AND attempt > 1) GROUP BY household_id) failed"
+    " CROSS JOIN household ON household.household_id = failed.household_id"
 )
-# Each stage's tables, condition, and the moment from which a household waits. One entry for a state, so that
-# each is read in the order of an index.
+_NOT_MET = (
+    "household.state IN ('TO_VISIT', 'RETURNED') AND failed_at >= household.state_since"
+    " AND NOT EXISTS (SELECT 1 FROM visit WHERE visit.household_id = household.household_id"
+    " AND visit.state NOT IN ('ACCEPTED', 'FAILED', 'CANCELLED'))"
+)
+# Each stage's tables, condition, and the moment from which a household waits. One entry for a state of those that are
+# read in the order of an index.
 _SOURCES: Mapping[Stage, tuple[tuple[str, str, str], ...]] = {
     "to_propose": tuple(
         ("household", f"household.state = '{state}' AND {_NOT_PROPOSED}", "household.state_since")
@@ -52,10 +58,7 @@ _SOURCES: Mapping[Stage, tuple[tuple[str, str, str], ...]] = {
     ),
     "approved": (("household", "household.state = 'APPROVED'", "household.state_since"),),
     "confirming": (("household", "household.state = 'CONFIRMING'", "household.state_since"),),
-    "not_met": tuple(
-        ("household", f"household.state = '{state}' AND {_NOT_MET} AND {_NOT_PROPOSED}", "household.state_since")
-        for state in ("TO_VISIT", "RETURNED")
-    ),
+    "not_met": ((_FAILED, f"{_NOT_MET} AND {_NOT_PROPOSED}", "household.state_since"),),
 }
 _ITEMS = """
     SELECT household.household_id, household_no, household_size AS members, township, household.state,
@@ -126,16 +129,11 @@ class Queue:
 
     def page(self, actor: Actor, wanted: QueueFilter, *, after: str | None = None, size: int = 50) -> QueuePage:
         """What waits longest comes first. Raises NotAllowed, InputError for an ``after`` that no page gave."""
-        is_decided = wanted.stage in ("approved", "confirming")
-        require_any(actor, Permission.REVIEW, Permission.DECIDE, *([Permission.OBJECT] if is_decided else []))
+        total = self.count(actor, wanted)
         size = min(max(size, 1), LARGEST_PAGE)
         place = _parse_place(after)
         rows: list[tuple[str, int]] = []
-        total = 0
-        for tables, condition, since in _SOURCES[wanted.stage]:
-            more, values = self._conditions(actor, wanted, since)
-            source = f"FROM {tables} WHERE {condition}{more}"
-            total += fetch_all(self._office.database, f"SELECT COUNT(*) {source}", values)[0][0]
+        for source, since, values in self._sources(actor, wanted):
             rows += fetch_all(
                 self._office.database,
                 f"SELECT {since}, household.household_id {source} AND ({since}, household.household_id) > (?, ?)"
@@ -145,6 +143,15 @@ class Queue:
         rows.sort()
         following = f"{rows[size - 1][0]}/{rows[size - 1][1]}" if len(rows) > size else None
         return QueuePage(self._items(actor, wanted, rows[:size]), total, following)
+
+    def count(self, actor: Actor, wanted: QueueFilter) -> int:
+        """How many households wait there. Raises NotAllowed."""
+        is_decided = wanted.stage in ("approved", "confirming")
+        require_any(actor, Permission.REVIEW, Permission.DECIDE, *([Permission.OBJECT] if is_decided else []))
+        return sum(
+            int(fetch_all(self._office.database, f"SELECT COUNT(*) {source}", values)[0][0])
+            for source, _, values in self._sources(actor, wanted)
+        )
 
     def claim(self, actor: Actor, household_id: int) -> Case:
         """Take a household in hand, which opens its review; again it changes nothing.
@@ -216,6 +223,12 @@ class Queue:
             "UPDATE household SET claimed_by = ?, claimed_at = ? WHERE household_id = ?",
             [account, self._office.now() if account else None, household_id],
         )
+
+    def _sources(self, actor: Actor, wanted: QueueFilter) -> Iterator[tuple[str, str, list[object]]]:
+        """SQL from FROM on with its values, and the column of the moment from which a household waits."""
+        for tables, condition, since in _SOURCES[wanted.stage]:
+            more, values = self._conditions(actor, wanted, since)
+            yield f"FROM {tables} WHERE {condition}{more}", since, values
 
     def _conditions(self, actor: Actor, wanted: QueueFilter, since: str) -> tuple[str, list[object]]:
         """SQL after the source's own, with its values. An account of some townships sees those only."""

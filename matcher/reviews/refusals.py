@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from matcher.accounts.idempotency import Idempotency
 from matcher.bureau.actors import Actor, Permission
+from matcher.bureau.bulk import Outcome
 from matcher.bureau.office import Office
 from matcher.exports import Format
 from matcher.households.policies import Policies
@@ -21,7 +23,7 @@ from matcher.rows import fetch_records
 from matcher.visits.service import Visits
 
 _UNTOLD = """
-    SELECT decision_id, household_id, household_no, policy, decision.reasons,
+    SELECT decision_id, household_id, household_no, township, decided_at, policy, decision.reasons,
         EXISTS (SELECT 1 FROM objection WHERE objection.household_id = decision.household_id AND kind = 'appeal')
             AS has_appealed
     FROM decision JOIN household USING (household_id)
@@ -29,6 +31,16 @@ _UNTOLD = """
         AND (?1 IS NULL OR household_id = ?1)
     ORDER BY decision_id
 """
+
+
+@dataclass(frozen=True)
+class UntoldRow:
+    """A refused family that is still to be told."""
+
+    household_id: int
+    household_no: str
+    township: str
+    decided_at: str
 
 
 class Refusals:
@@ -39,10 +51,13 @@ class Refusals:
         self._policies = Policies(office)
         self._visits = Visits(office)
 
-    def write_sms(self, actor: Actor, path: Path, *, format: Format, purpose: str) -> Exported:
+    def write_sms(
+        self, actor: Actor, path: Path, *, format: Format, purpose: str, counts_as_told: bool = True
+    ) -> Exported:
         """A text for each refused family that has not been told yet: its telephone, no name and no ID number.
 
-        They count as told from here. Raises NotAllowed, TextNotPlain, OSError.
+        They count as told from here, unless whoever sends it is to say so afterwards.
+        Raises NotAllowed, TextNotPlain, OSError.
         """
         actor.require(Permission.REVIEW)
         with self._office.writing():
@@ -57,8 +72,18 @@ class Refusals:
             done = write_sheet(
                 self._office, actor, "export.refusal_sms", path, format, purpose, SMS_COLUMNS, rows, left_out
             )
-            self._mark_told_within([one["decision_id"] for one in reached])
+            if counts_as_told:
+                self._mark_told_within([one["decision_id"] for one in reached])
         return done
+
+    def list_untold(self, actor: Actor) -> list[UntoldRow]:
+        """Refused families that do not know of it, the longest waiting first. Raises NotAllowed."""
+        actor.require(Permission.REVIEW)
+        return [
+            UntoldRow(one["household_id"], one["household_no"], one["township"], one["decided_at"])
+            for one in self._list_untold()
+            if actor.cares_for(one["township"])
+        ]
 
     def tell(self, actor: Actor, household_id: int, how: str, *, key: str | None = None) -> None:
         """Record that a refused family was told otherwise than by SMS: by letter, at a visit.
@@ -69,6 +94,17 @@ class Refusals:
         request = {"operation": "refusal.tell", "household": household_id, "how": how}
         Idempotency(self._office).run(
             actor, key, request, lambda: {"number": self._tell_within(actor, household_id, how)}
+        )
+
+    def tell_many(
+        self, actor: Actor, household_ids: Sequence[int], how: str, *, key: str | None = None
+    ) -> list[Outcome]:
+        """:meth:`tell` for many, in one transaction; those that cannot be are left as they were."""
+        actor.require(Permission.REVIEW)
+        how = require_plain(how, "how")
+        request = {"operation": "refusal.tell_many", "ids": list(household_ids), "how": how}
+        return Idempotency(self._office).run_each(
+            actor, key, request, household_ids, lambda number: self._tell_within(actor, number, how)
         )
 
     def _tell_within(self, actor: Actor, household_id: int, how: str) -> int:

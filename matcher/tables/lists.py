@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -95,17 +96,26 @@ def read_labelled_list(
     """
     mapping = columns or list_columns(schema, one_division=division is not None)
     read = read_list(path, mapping, check_labels(schema), duplicates, batch_rows)
-    names = read.columns.pop("division_name", None)
-    where: Column = read.columns["division"] if division is None else pa.repeat(pa.scalar(division), len(read))
+    names = read.columns.get("division_name")
+    fields, where = labelled_columns(read.columns, schema, division)
     return LabelledList(
         read.rows,
         read.items,
         read.verdicts,
         read.rejects,
-        fields={name: read.columns[name] for name in schema.field_names},
+        fields=fields,
         division=where,
         division_names={} if names is None else _division_names(where, names),
     )
+
+
+def labelled_columns(
+    columns: Mapping[str, Column], schema: ListSchema, division: str | None
+) -> tuple[dict[str, Column], Column]:
+    """Of a list's columns those of the labels, and the division of every row."""
+    fields = {name: columns[name] for name in schema.field_names}
+    rows = len(columns["division"]) if division is None else len(next(iter(fields.values())))
+    return fields, columns["division"] if division is None else pa.repeat(pa.scalar(division), rows)
 
 
 @dataclass(frozen=True, repr=False)
@@ -118,24 +128,45 @@ class ListRead(ListRows):
 def read_list(path: Path, mapping: ColumnMapping, check: Check, duplicates: Keep, batch_rows: int) -> ListRead:
     """Read a file into columns, refusing the rows that ``check`` finds fault with. Raises as read_table does."""
     parts: dict[str, list[Column]] = {}
-    rejects: list[Reject] = []
-    sheets: list[str] = []
-    for batch in read_table(path, mapping, batch_rows=batch_rows):
-        if batch.sheet not in sheets:
-            sheets.append(batch.sheet)
-        good, refused = _sift(batch, check)
-        good["sheet"] = pa.repeat(pa.scalar(len(sheets) - 1, pa.uint16()), len(good["row"]))
-        rejects += sorted(batch.rejects + refused)
-        for name, column in good.items():
+    sifted = Sifted()
+    for batch in sift_table(path, mapping, check, sifted, batch_rows):
+        for name, column in batch.items():
             parts.setdefault(name, []).append(column)
     # Column by column, so that only one of them is held twice at a time.
     table = pa.table({name: pa.concat_arrays(parts.pop(name)) for name in list(parts)})
-    table, repeated = _drop_duplicates(table, duplicates, sheets)
-    if repeated:
-        rejects = sorted(rejects + repeated, key=lambda reject: (sheets.index(reject.sheet), reject.row))
+    table, repeated = drop_duplicates(table, duplicates, sifted.sheets)
     columns: dict[str, Column] = {name: table[name].combine_chunks() for name in table.column_names if name != "sheet"}
     rows, items, verdicts = (columns.pop(name) for name in ("row", "item", "verdict"))
-    return ListRead(rows, data_of(items), data_of(verdicts), rejects, columns)
+    return ListRead(rows, data_of(items), data_of(verdicts), sifted.all_rejects(repeated), columns)
+
+
+@dataclass(repr=False)
+class Sifted:
+    """What :func:`sift_table` found besides the good rows: the sheets so far, and the rows it refused."""
+
+    sheets: list[str] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+    def all_rejects(self, repeated: list[Reject]) -> list[Reject]:
+        """The refused rows and the repeated ones in the file's order."""
+        if not repeated:
+            return self.rejects
+        return sorted(self.rejects + repeated, key=lambda reject: (self.sheets.index(reject.sheet), reject.row))
+
+
+def sift_table(
+    path: Path, mapping: ColumnMapping, check: Check, sifted: Sifted, batch_rows: int = DEFAULT_BATCH_ROWS
+) -> Iterator[dict[str, Column]]:
+    """The good rows of a file in batches: the columns that ``check`` keeps, ``row``, ``item``, ``verdict`` and, as a
+    number, ``sheet``. What else there is goes to ``sifted``. Raises as read_table does.
+    """
+    for batch in read_table(path, mapping, batch_rows=batch_rows):
+        if batch.sheet not in sifted.sheets:
+            sifted.sheets.append(batch.sheet)
+        good, refused = _sift(batch, check)
+        good["sheet"] = pa.repeat(pa.scalar(len(sifted.sheets) - 1, pa.uint16()), len(good["row"]))
+        sifted.rejects += sorted(batch.rejects + refused)
+        yield good
 
 
 def _sift(batch: TableBatch, check: Check) -> tuple[dict[str, Column], list[Reject]]:
@@ -160,7 +191,8 @@ def _reject(row: int, fault: str, number: str, sheet: str) -> Reject:
     return Reject(row, reason, mask(number), sheet, heading=heading)
 
 
-def _drop_duplicates(table: pa.Table, keep: Keep, sheets: list[str]) -> tuple[pa.Table, list[Reject]]:
+def drop_duplicates(table: pa.Table, keep: Keep, sheets: list[str]) -> tuple[pa.Table, list[Reject]]:
+    """A table of :func:`sift_table`'s columns, equal items in the file's order, with one row for each item."""
     items: Column = table["item"].combine_chunks()
     found = find_duplicates(items, keep)
     if not len(found.dropped):

@@ -25,7 +25,7 @@ _LONGEST_NAME = 60
 _MAY_FAIL_AGAIN = frozenset({"absent", "refused", "wrong_address"})  # who has moved away or died is not visited again
 _OPEN_VISIT = (
     "EXISTS (SELECT 1 FROM visit WHERE visit.household_id = household.household_id"
-    " AND visit.state NOT IN ('ACCEPTED', 'FAILED'))"
+    " AND visit.state NOT IN ('ACCEPTED', 'FAILED', 'CANCELLED'))"
 )
 
 
@@ -41,11 +41,12 @@ class Planned:
 
 @dataclass(frozen=True)
 class _Standing:
-    """A household to be visited: its last visit that failed since it waits, if there is one."""
+    """A household to be visited: its last visit since it waits, failed or cancelled, if there is one."""
 
     household_id: int
     division: str
     visit_id: int | None
+    state: str | None
     attempt: int | None
     outcome: str | None
 
@@ -116,6 +117,19 @@ def unassign(office: Office, actor: Actor, visit_id: int, version: int | None) -
     return move_visit(office, actor, visit, "PLANNED", changes={"manager": None, "grid_officer": ""})
 
 
+def cancel(office: Office, actor: Actor, visit_id: int, why: str, version: int | None) -> VisitState:
+    """Give up a visit that nobody has begun; ``why`` without personal data. It counts as no attempt, and the next plan
+    of the area may bring it back. Raises TextNotPlain, MoveInvalid."""
+    why = require_plain(why, "remark")
+    visit = read_for_change(office, visit_id, version)
+    actor.require(Permission.PLAN_VISITS, division=visit.division)
+    require_bank(office, actor, visit)
+    if visit.state == "ASSIGNED":
+        move_visit(office, actor, visit, "PLANNED", changes={"manager": None, "grid_officer": ""})
+        visit = read_visit(office, visit_id)
+    return move_visit(office, actor, visit, "CANCELLED", remark=why)
+
+
 def planned_in(office: Office, actor: Actor, area: str, grid: str = "") -> list[int]:
     """Visits of an area, or of one grid of it, that wait to be assigned."""
     actor.require(Permission.PLAN_VISITS, division=area)
@@ -133,9 +147,11 @@ def _waiting(office: Office, actor: Actor, area: str, households: Sequence[int])
     chosen = f"AND household.household_id IN ({placeholders(households)})" if households else ""
     bank = f"AND {OF_BANK}" if actor.bank else ""
     sql = (
-        "SELECT household.household_id, division, last.visit_id, last.attempt, last.outcome FROM household"  # noqa: S608
+        "SELECT household.household_id, division, last.visit_id, last.state, last.attempt, last.outcome"  # noqa: S608
+        " FROM household"
         " LEFT JOIN visit AS last ON last.visit_id = (SELECT MAX(visit_id) FROM visit"
-        "  WHERE visit.household_id = household.household_id AND visit.state = 'FAILED' AND visit.kind = 'first'"
+        "  WHERE visit.household_id = household.household_id AND visit.state IN ('FAILED', 'CANCELLED')"
+        "  AND visit.kind = 'first'"
         "  AND visit.created_at >= household.state_since)"
         f" WHERE household.state IN ({placeholders(_FIRST_STATES)}) AND division GLOB ? || '*'"
         f" AND NOT {_OPEN_VISIT} {bank} {chosen} ORDER BY household.household_id"
@@ -158,12 +174,15 @@ def _plan_one(
     if standing.visit_id is None or standing.attempt is None:
         _insert(office, standing.household_id, "first", grid or _grid(standing.division), planned_for)
         return
-    if standing.outcome not in _MAY_FAIL_AGAIN:
-        raise VisitNotPlannable("moved away or died", household=standing.household_id, reason="gone")
-    if standing.attempt >= policy(standing.division[:6]).visits.attempts:
-        raise VisitNotPlannable("no attempt left", household=standing.household_id, reason="attempts")
+    attempt = standing.attempt
+    if standing.state == "FAILED":
+        if standing.outcome not in _MAY_FAIL_AGAIN:
+            raise VisitNotPlannable("moved away or died", household=standing.household_id, reason="gone")
+        if attempt >= policy(standing.division[:6]).visits.attempts:
+            raise VisitNotPlannable("no attempt left", household=standing.household_id, reason="attempts")
+        attempt += 1
     changes = {
-        "attempt": standing.attempt + 1,
+        "attempt": attempt,
         "planned_for": planned_for.isoformat(),
         "manager": None,
         "grid_officer": "",

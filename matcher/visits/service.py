@@ -16,7 +16,9 @@ from matcher.bureau.office import Office
 from matcher.exports import Format
 from matcher.images import clean_image
 from matcher.states import MoveInvalid
-from matcher.visits import collecting, forms, planning, showing
+from matcher.transit import private_folder
+from matcher.visits import collecting, door, forms, overview, planning, showing
+from matcher.visits.door import DoorVisit, Luggage
 from matcher.visits.form import read_form
 from matcher.visits.marketing import MarketingExport, MarketingImport, export_visits, import_visits
 from matcher.visits.model import (
@@ -26,6 +28,7 @@ from matcher.visits.model import (
     VisitDetails,
     VisitState,
 )
+from matcher.visits.overview import GridWork, Visitor
 from matcher.visits.place import read_place
 from matcher.visits.planning import Planned
 from matcher.visits.records import read_visit, require_visitor
@@ -100,7 +103,44 @@ class Visits:
             lambda: planning.unassign(self._office, actor, visit_id, version),
         )  # fmt: skip
 
+    def cancel(
+        self, actor: Actor, visit_id: int, why: str, *, version: int | None = None, key: str | None = None
+    ) -> VisitState:
+        """PLANNED or ASSIGNED → CANCELLED, with a reason; it counts as no attempt. Raises TextNotPlain."""
+        return self._once(
+            actor, key, "visit.cancel", visit_id, {"why": why, "version": version},
+            lambda: planning.cancel(self._office, actor, visit_id, why, version),
+        )  # fmt: skip
+
+    def cancel_many(self, actor: Actor, visit_ids: Sequence[int], why: str, *, key: str | None = None) -> list[Outcome]:
+        """The same for several, as they are now; an outcome for each."""
+
+        def cancel(visit_id: int) -> None:
+            planning.cancel(self._office, actor, visit_id, why, None)
+
+        request = {"operation": "visit.cancel_many", "ids": list(visit_ids), "why": why}
+        return self._idempotency.run_each(actor, key, request, visit_ids, cancel)
+
+    def list_visitors(self, actor: Actor) -> list[Visitor]:
+        """The accounts that visits can be assigned to by this one. Raises NotAllowed."""
+        return overview.list_visitors(self._office, actor)
+
+    def list_grids(self, actor: Actor, area: str = "") -> list[GridWork]:
+        """How the visits of each grid stand, within the account's care. Raises NotAllowed."""
+        return overview.list_grids(self._office, actor, area)
+
     # At the door
+
+    def list_door(self, actor: Actor) -> list[DoorVisit]:
+        """The visits that this account has to make, the earliest day first. Raises NotAllowed."""
+        return door.list_door(self._office, actor)
+
+    def take_along(self, actor: Actor) -> list[Luggage]:
+        """What a device takes along for a week without a network; it holds ID numbers, so it is recorded.
+
+        Raises NotAllowed."""
+        with self._office.writing():
+            return door.take_along(self._office, actor)
 
     def start(
         self,
@@ -225,6 +265,13 @@ class Visits:
         """What the bank's system returns: starts and failures. Raises the errors of matcher.tables.read_table."""
         return import_visits(self._office, actor, path, dry_run=dry_run)
 
+    def take_visits(self, actor: Actor, content: bytes, suffix: str, *, dry_run: bool = False) -> MarketingImport:
+        """:meth:`import_visits` of an upload; ``suffix``: .csv, .xlsx or .parquet."""
+        with private_folder(self._office.home) as folder:
+            path = folder / f"returned{suffix}"
+            path.write_bytes(content)
+            return import_visits(self._office, actor, path, dry_run=dry_run)
+
     # A second person
 
     def accept(self, actor: Actor, visit_id: int, *, version: int | None = None, key: str | None = None) -> VisitState:
@@ -258,6 +305,10 @@ class Visits:
         self, actor: Actor, wanted: VisitFilter = VisitFilter(), *, after: int = 0, size: int = 50
     ) -> list[Visit]:
         return showing.list_visits(self._office, actor, wanted, after=after, size=size)
+
+    def count_visits(self, actor: Actor, wanted: VisitFilter = VisitFilter()) -> dict[str, int]:
+        """How many there are, by state; ``wanted.state`` is left aside."""
+        return showing.count_visits(self._office, actor, wanted)
 
     def show(self, actor: Actor, visit_id: int) -> VisitDetails:
         return showing.show_visit(self._office, actor, visit_id)

@@ -10,17 +10,15 @@ from typing import Any
 import pyarrow as pa
 
 from matcher.bureau.actors import Actor, Permission
-from matcher.bureau.members import Person, open_member
 from matcher.bureau.office import Office
 from matcher.exports import Sheet, write_workbook
-from matcher.rows import fetch_all, fetch_records
+from matcher.rows import fetch_records
 from matcher.transit import private_folder
 from matcher.visits import sheet_layout as layout
-from matcher.visits.forms import present_form
-from psi.identifiers import sex
+from matcher.visits.door import OPEN
+from matcher.visits.prefilling import known_form
 
 FILE = "走访.xlsx"
-_OPEN = ("ASSIGNED", "STARTED", "COLLECTED", "RETURNED")
 
 
 def export_sheet(office: Office, actor: Actor, path: Path) -> int:
@@ -30,11 +28,12 @@ def export_sheet(office: Office, actor: Actor, path: Path) -> int:
         office.database,
         "SELECT visit_id, household_id, household_no, version, grid, grid_officer FROM visit"
         " JOIN household USING (household_id) WHERE manager = ? AND visit.state IN (?, ?, ?, ?) ORDER BY visit_id",
-        [actor.name, *_OPEN],
+        [actor.name, *OPEN],
     )
-    display_name = fetch_all(office.database, "SELECT display_name FROM account WHERE name = ?", [actor.name])
     for row in rows:
-        row["form"] = _prefilled(office, actor, row, display_name[0][0] if display_name else "")
+        row["form"] = known_form(
+            office, actor, row["visit_id"], row["household_id"], grid=row["grid"], grid_officer=row["grid_officer"]
+        )
     write_workbook(path, list(_sheets(rows)))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     with office.writing():
@@ -49,27 +48,6 @@ def sheet_content(office: Office, actor: Actor) -> bytes:
     with private_folder(office.home) as folder:
         export_sheet(office, actor, folder / FILE)
         return (folder / FILE).read_bytes()
-
-
-def _prefilled(office: Office, actor: Actor, row: dict[str, Any], display_name: str) -> dict[str, Any]:
-    """The stored form of a visit, or what is known of a household: nothing that another bank handed over."""
-    saved = present_form(office, row["visit_id"])
-    if saved is not None:
-        return saved.form.model_dump(mode="json")
-    known = fetch_records(
-        office.database,
-        "SELECT member_id, sealed FROM member WHERE household_id = ?1 AND left_at IS NULL AND (?2 IS NULL OR EXISTS ("
-        " SELECT 1 FROM candidate_source JOIN handover USING (handover_id)"
-        " WHERE candidate_source.candidate_id = member.candidate_id AND handover.bank = ?2)) ORDER BY member_id",
-        [row["household_id"], actor.bank],
-    )
-    people = [open_member(office.personal, member["member_id"], member["sealed"]) for member in known]
-    head = {"manager": display_name, "grid_officer": row["grid_officer"], "grid": row["grid"]}
-    return {"head": head, "members": [_member(person) for person in people], "debts": [], "needs": []}
-
-
-def _member(person: Person) -> dict[str, str]:
-    return {"relation": person.relation, "name": person.name, "sex": sex(person.item), "id_number": person.item}
 
 
 def _sheets(rows: Sequence[dict[str, Any]]) -> Iterator[Sheet]:

@@ -14,7 +14,9 @@ from keys.clock import SystemClock
 from keys.files import write_atomic
 from scripts.benchmarks.bench_casework import bench_casework
 from scripts.benchmarks.bench_claims import bench_claims
+from scripts.benchmarks.bench_console import bench_console
 from scripts.benchmarks.bench_endpoint import bench_endpoint
+from scripts.benchmarks.bench_province import bench_province
 from scripts.benchmarks.kernel import measure_checks, measure_kernel
 from scripts.benchmarks.machine import describe_machine
 from scripts.benchmarks.measure import MIN_RUNS, Scaling
@@ -33,6 +35,8 @@ app = typer.Typer(add_completion=False, invoke_without_command=True)
 app.command("endpoint")(bench_endpoint)
 app.command("casework")(bench_casework)
 app.command("claims")(bench_claims)
+app.command("province")(bench_province)
+app.command("console")(bench_console)
 
 
 class Size(StrEnum):

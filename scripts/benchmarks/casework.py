@@ -43,9 +43,9 @@ PROPOSER = Actor("jingban", frozenset({Role.HANDLER}))
 ADOPTER = Actor("fuhe", frozenset({Role.CHECKER}))
 QUEUE_PAGES = 60
 _KEY = bytes(range(32))
-_BANK = Identity("演示银行", "bank", bytes([1]) * 32)
+BANK = Identity("演示银行", "bank", bytes([1]) * 32)
 _BUREAU = Identity("演示县财政局", "bureau", bytes([3]) * 32)
-_DAY = datetime(2025, 3, 3, 1, 0, tzinfo=UTC)
+DAY = datetime(2025, 3, 3, 1, 0, tzinfo=UTC)
 
 
 @dataclass
@@ -80,8 +80,8 @@ def measure_casework(households: int, tell: Callable[[str], None] = lambda step:
     with tempfile.TemporaryDirectory() as folder, _bureau(Path(folder)) as store:
         measured = Casework()
         tell("import")
-        _import(store, Path(folder), households, measured)
-        office, policy = store.office, _adopt(store.office)
+        import_households(store, Path(folder), households, measured)
+        office, policy = store.office, adopt_example(store.office)
         tell("eligibility")
         ids = [row[0] for row in office.database.execute("SELECT household_id FROM household").fetchall()]
         measured.households = len(ids)
@@ -91,14 +91,14 @@ def measure_casework(households: int, tell: Callable[[str], None] = lambda step:
         _time(
             measured,
             "what_if_s",
-            lambda: Households(office).simulate(PROPOSER, other, on=_DAY.date(), cost_each=280_00),
+            lambda: Households(office).simulate(PROPOSER, other, on=DAY.date(), cost_each=280_00),
         )
         tell("writes")
         _time(measured, "writes_per_s", lambda: Households(office).refine_many(PROPOSER, ids, "in"))
         measured.writes_per_s = len(ids) / measured.writes_per_s
         measured.processor["writes_per_s"] = len(ids) / measured.processor["writes_per_s"]
         for state in ("TO_VISIT", "VISITED", "PENDING_REVIEW"):
-            _move(office, ids, state)
+            move_all(office, ids, state)
         tell("queue")
         _page_through(office, measured)
         tell("audit")
@@ -109,16 +109,22 @@ def measure_casework(households: int, tell: Callable[[str], None] = lambda step:
 
 @contextmanager
 def _bureau(folder: Path) -> Iterator[BureauStore]:
-    store = BureauStore(folder / "bureau", bytes([9]) * 32, SettableClock(_DAY), [COUNTY])
-    store.add_bank(_BANK.public)
-    store.add_receipt_keys(ReceiptKeys(DATASET, EPOCH, {COUNTY: _KEY}))
+    store = open_store(folder / "bureau", bytes([9]) * 32)
     try:
         yield store
     finally:
         store.close()
 
 
-def _import(store: BureauStore, folder: Path, households: int, measured: Casework) -> None:
+def open_store(home: Path, secret: bytes) -> BureauStore:
+    """A county's store that trusts the made-up bank and can check its receipts."""
+    store = BureauStore(home, secret, SettableClock(DAY), [COUNTY])
+    store.add_bank(BANK.public)
+    store.add_receipt_keys(ReceiptKeys(DATASET, EPOCH, {COUNTY: _KEY}))
+    return store
+
+
+def import_households(store: BureauStore, folder: Path, households: int, measured: Casework) -> None:
     """Take the county in, hand-over by hand-over; the slowest whole one counts."""
     made = make_households(CountySpec(rows=households * 5, county=COUNTY, as_of=date(2024, 12, 31)))
     rows = [row for household in islice(made, households) for row in _matches(household)]
@@ -156,18 +162,18 @@ def _hand_over(path: Path, rows: Sequence[dict[str, object]]) -> Handover:
         for place, row in enumerate(rows)
     ]
     batch = pa.RecordBatch.from_pylist(records, schema=SCREENING_SCHEMA)
-    now = format_time(_DAY)
+    now = format_time(DAY)
     run = Run(
         run_id="ab" * 16, state="COMPLETED", dataset=DATASET, epoch=EPOCH, edition=1, manifest_sha256="cd" * 32,
         label_width=WIDTH, divisions=(COUNTY,), purpose="匹配", legal_basis="同意", operator="演示员",
         list_name="a.csv", customers=len(rows), asked=len(rows), charged=len(rows), matched=len(rows),
         created_at=now, agreement_no="演示", warrant_sha256="ef" * 32, list_sha256="01" * 32,
     )  # fmt: skip
-    write_handover(path, identity=_BANK, bureau=_BUREAU.public, run=run, created_at=now, records=[batch])
-    return read_handover(path, identity=_BUREAU, trusted_banks=[_BANK.public])
+    write_handover(path, identity=BANK, bureau=_BUREAU.public, run=run, created_at=now, records=[batch])
+    return read_handover(path, identity=_BUREAU, trusted_banks=[BANK.public])
 
 
-def _adopt(office: Office) -> LoadedPolicy:
+def adopt_example(office: Office) -> LoadedPolicy:
     policies = Households(office).policies
     record = policies.propose(PROPOSER, _example(), "example")
     policies.adopt(ADOPTER, record.sha256)
@@ -184,7 +190,7 @@ def _judge(office: Office, policy: LoadedPolicy, ids: Sequence[int]) -> None:
         pass
 
 
-def _move(office: Office, ids: Sequence[int], wanted: str) -> None:
+def move_all(office: Office, ids: Sequence[int], wanted: str) -> None:
     households = Households(office)
     with office.writing():
         for household_id in ids:

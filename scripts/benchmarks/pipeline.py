@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,12 @@ from typing import TypeVar
 import pyarrow as pa
 
 from matcher.generate import CountySpec, generate_county
+from matcher.province.editions import build_slices
 from matcher.province.staging import label_rows
 from matcher.schemas import KUOZHONG
-from matcher.slices import write_slice_file
 from matcher.tables import read_labelled_list
-from psi.edition import DEFAULT_BUCKET, LabelSchema, Slice
+from psi.columnfile import ColumnFile
+from psi.edition import DEFAULT_BUCKET, LabelSchema
 from psi.encoding import (
     ITEM_BYTES,
     BaseRows,
@@ -27,9 +29,10 @@ from psi.encoding import (
     compare,
     encode_changed,
 )
+from psi.noise import noise_streams
 from psi.oprf import MODE_VOPRF, SecretKey, evaluate
 from psi.remembered import Remembered, empty_state
-from psi.slicing import build_full
+from psi.slicing import SliceBuilder, full_entries, sealed_run, sealed_schema
 from scripts.benchmarks.measure import Timing, measure, measure_one
 
 T = TypeVar("T")
@@ -71,8 +74,8 @@ def measure_pipeline(rows: int, runs: int) -> Pipeline:
         compared = step("compare", lambda: compare(NOTHING, packed, keys, label))
         encoded = _encode(compared, packed, keys, label, 0)
         state = step("remember", lambda: NOTHING.replace(changed_rows(NOTHING, compared, packed, encoded)).whole())
-        slices = step("sort", lambda: _slices(state, encoded, label))
-        step("write, hash", lambda: _write(folder, slices, label))
+        runs_of_tags = step("sort", lambda: _write_runs(folder, state, encoded, label))
+        step("write, hash", lambda: _write(folder, runs_of_tags, label))
         times = measure(
             {
                 "encode one": lambda: _encode(compared, packed, keys, label, 1),
@@ -104,11 +107,20 @@ def _encode(compared: Comparison, rows: BaseRows, keys: EncodingKeys, label: Lab
     return encode_changed(compared, rows, keys, label, dataset=DATASET, epoch=EPOCH, threads=threads)
 
 
-def _slices(state: pa.Table, encoded: Encoded, label: LabelSchema) -> list[tuple[int, Slice]]:
-    built = build_full(state, encoded, {}, label, bucket=DEFAULT_BUCKET, random_bytes=secrets.token_bytes)
-    return list(built)
+def _write_runs(folder: Path, state: pa.Table, encoded: Encoded, label: LabelSchema) -> list[ColumnFile]:
+    """The entries and the sealed rows, each as one run on disk."""
+    tables = [full_entries(state), pa.table(sealed_run(encoded), schema=sealed_schema(label))]
+    for number, table in enumerate(tables):
+        with pa.ipc.new_file(str(folder / f"run-{number}"), table.schema) as writer:
+            writer.write_table(table)
+    return [ColumnFile(folder / f"run-{number}", table.schema) for number, table in enumerate(tables)]
 
 
-def _write(folder: Path, slices: list[tuple[int, Slice]], label: LabelSchema) -> None:
-    for division, rows in slices:
-        write_slice_file(folder, f"{division:06d}", rows, DEFAULT_BUCKET, label)
+def _write(folder: Path, runs: list[ColumnFile], label: LabelSchema) -> None:
+    entries, sealed = runs
+    noise = noise_streams(bytes(32), "bench")
+    builder = SliceBuilder([entries], [sealed], {}, label, bucket=DEFAULT_BUCKET, noise=noise)
+    slices = folder / "slices"
+    shutil.rmtree(slices, ignore_errors=True)
+    slices.mkdir()
+    build_slices(builder, DEFAULT_BUCKET, label, lambda done: None)(slices)

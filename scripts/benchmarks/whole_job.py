@@ -40,7 +40,7 @@ def measure_whole_job(size: str) -> list[Step]:
     """Generate, refresh, serve and match at one of SIZES, in a folder that is removed. Raises BenchFailed."""
     customers, rows = SIZES[size]
     with TemporaryDirectory(prefix="mingce-bench-") as name:
-        job = _Job(Path(name))
+        job = Job(Path(name))
         job.run("generate", "county", "base.csv", "--county", COUNTY, "--rows", rows)
         job.run("generate", "customers", "customers.csv", "--county", COUNTY, "--rows", rows, "--customers", customers)
         job.run("province", "init", "province", "--name", "bench province")
@@ -60,13 +60,19 @@ def measure_whole_job(size: str) -> list[Step]:
     return steps
 
 
-class _Job:
+class Job:
+    """Commands of ``mingce`` in a folder, each a process of its own."""
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._environment = dict(os.environ)
 
     def run(self, *words: object, note: str = "") -> Step:
-        process = self._start(words)
+        """Raises BenchFailed if the command does not end well."""
+        return self.finish(self.start(*words), note)
+
+    def finish(self, process: Process, note: str = "") -> Step:
+        """Wait for a command. Raises BenchFailed if it does not end well."""
         step = process.wait()
         if process.exit_code:
             raise BenchFailed(process.output(), step=step.step)
@@ -87,9 +93,9 @@ class _Job:
         warrant = json.loads((self.folder / "output").read_text("utf-8"))["warrant"]
         self.run("bank", "warrant", "sign", warrant, *_signed("bank", "approver"))
 
-    def start_server(self) -> _Process:
+    def start_server(self) -> Process:
         address = self.folder / "address"
-        server = self._start(("province", "serve", "--port", 0, "--address-file", address, "--config", "province"))
+        server = self.start("province", "serve", "--port", 0, "--address-file", address, "--config", "province")
         until = time.monotonic() + START_TIMEOUT_S
         while not address.exists():
             if time.monotonic() > until or server.has_ended():
@@ -99,30 +105,37 @@ class _Job:
         self._environment["MINGCE_PROVINCE__URL"] = address.read_text("utf-8").strip()
         return server
 
-    def _start(self, words: tuple[object, ...]) -> _Process:
-        return _Process([str(word) for word in words], self.folder, self._environment)
+    def start(self, *words: object) -> Process:
+        return self.start_module("scripts.cli", *words)
+
+    def start_module(self, module: str, *words: object) -> Process:
+        return Process(module, [str(word) for word in words], self.folder, self._environment)
 
 
 def _signed(home: str, role: str) -> tuple[str, ...]:
     return ("--operator", f"{home}.{role}", "--passphrase-file", "passphrase", "--config", home)
 
 
-class _Process:
+class Process:
     """One ``mingce`` command, reaped by wait4, which tells what it used."""
 
-    def __init__(self, words: list[str], folder: Path, environment: dict[str, str]) -> None:
+    def __init__(self, module: str, words: list[str], folder: Path, environment: dict[str, str]) -> None:
         self.name = " ".join(words[:2])
         self.exit_code = 0
         self._output = folder / "output"
         self._began = time.monotonic()
         with self._output.open("wb") as sink:
             self._process = subprocess.Popen(  # noqa: S603  our own command line
-                [sys.executable, "-m", "scripts.cli", *words],
+                [sys.executable, "-m", module, *words],
                 cwd=folder,
                 env=environment,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
             )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def has_ended(self) -> bool:
         return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None

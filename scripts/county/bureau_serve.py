@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scripts.county.acting import open_office
+from scripts.county.checking import open_links
 from scripts.home import ConfigOption, open_home
 from scripts.sending.serving import (
     AddressFileOption,
@@ -44,6 +45,7 @@ def serve(
             office,
             Site(home.settings.name, demo=home.settings.demo, townships=home.settings.townships),
             second_factor=home.settings.sign_in.second_factor,
+            links=open_links(home),
             listening=listening,
             on_listening=announce(address_file),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,12 +10,15 @@ from typing import Annotated
 
 import typer
 
+from api.client import ProvinceClient
 from keys.identity import PublicIdentity
 from matcher.bank.runs import Run
 from matcher.bank.store import BankStore
 from matcher.bank.warrants import Warrants
+from matcher.checks.links import CheckLink, Links
 from matcher.checks.results import check_secret, open_check_store
 from matcher.schemas import ListSchema, load_schema
+from psi.errors import MingceError
 from scripts.home import Home, read_identity
 from scripts.messages import Refused
 from scripts.settings import DepartmentLink
@@ -69,6 +73,37 @@ def open_link(home: Home, given: str | None) -> OpenLink:
 
 def list_links(home: Home) -> list[OpenLink]:
     return [OpenLink(home, name, link) for name, link in home.settings.department.items()]
+
+
+def open_links(home: Home) -> Links:
+    """Every configured dataset for the console; one that cannot be opened does not stop the others."""
+    opened, broken = list[CheckLink](), dict[str, MingceError]()
+    for link in list_links(home):
+        try:
+            opened.append(
+                CheckLink(
+                    link.name,
+                    link.settings.dataset,
+                    link.department(),
+                    link.schema,
+                    link.divisions,
+                    link.store,
+                    link.warrants,
+                    {one.fingerprint: one.name for one in home.open_keys().operators.list_all()},
+                )
+            )
+        except MingceError as error:
+            broken[link.name] = error
+    return Links(tuple(opened), broken)
+
+
+def keep_budget(link: OpenLink, client: ProvinceClient, epoch: str) -> None:
+    """Remember what the department tells of the allowance, for people; a run that is done is good without it."""
+    with suppress(MingceError):
+        found = client.get_budget(link.settings.dataset, epoch)
+        link.store.told.keep(
+            link.settings.dataset, epoch, total=found["limit"], used=found["used"], remaining=found["remaining"]
+        )
 
 
 def latest_run(link: OpenLink, given: str | None) -> Run:

@@ -23,7 +23,15 @@ from scripts import templates
 from scripts.asking.matching import bar_observer, connect, existing, report_rejects
 from scripts.county import check_warrants
 from scripts.county.acting import AsOption, PasswordFileOption, open_desk, open_office
-from scripts.county.checking import LinkOption, latest_run, list_links, open_link, read_sender, require_for_bureaus
+from scripts.county.checking import (
+    LinkOption,
+    keep_budget,
+    latest_run,
+    list_links,
+    open_link,
+    read_sender,
+    require_for_bureaus,
+)
 from scripts.home import ConfigOption, DryRunOption, Home, JsonOption, actor, open_home
 from scripts.language import say
 from scripts.messages import Refused
@@ -125,6 +133,7 @@ def check(
         )
         with progress_bars(quiet=json_) as steps:
             run = run_match(job, listed, store=store, client=client, province=department, observe=bar_observer(steps))
+        keep_budget(link, client, run.epoch)
     _print_run(link.name, run, count_results(store, run, link.schema), len(listed.rejects), as_json=json_)
 
 

@@ -9,6 +9,7 @@ import typer
 
 from keys.files import exclusive_lock
 from matcher.claims.service import Claims
+from matcher.downloads import Downloads
 from matcher.figures.service import Figures
 from scripts.county.acting import open_office
 from scripts.home import ConfigOption, JsonOption, open_home
@@ -38,6 +39,7 @@ def nightly(
         wanted = office.today() - timedelta(days=1) if day is None else day.date()
         accrued = Claims(office).accrue(wanted)
         figures = Figures(office).compute(wanted)
+        Downloads(office).sweep()
     result = {"day": wanted, "accrual": vars(accrued), "figures": vars(figures)}
     lines = [
         say(

@@ -14,15 +14,16 @@ import typer
 
 from keys.clock import BEIJING, SystemClock
 from scripts.demo.casework import review
-from scripts.demo.lending import lend
+from scripts.demo.console import MARK, serve_demo
+from scripts.demo.lending import last_day, lend
 from scripts.demo.matching import match
+from scripts.demo.open_work import leave_work
 from scripts.demo.runner import Demo
 from scripts.home import JsonOption
 from scripts.language import say
 from scripts.messages import Refused
 from scripts.output import out
 
-MARK = ".mingce-demo"
 LISTED_AFTER = timedelta(days=15)  # when the final list stands
 
 app = typer.Typer(add_completion=False)
@@ -37,12 +38,21 @@ def demo(
     rows: Annotated[int, typer.Option(min=100, help="people on the base list")] = 70_000,
     seed: Annotated[int, typer.Option(help="other made-up people")] = 20260105,
     only_match: Annotated[bool, typer.Option("--only-match", help="stop at the candidates")] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="only open the console on the demo that is there")] = False,
+    no_serve: Annotated[
+        bool, typer.Option("--no-serve", help="do not open the console at the end; without a terminal it never is")
+    ] = False,
     json_: JsonOption = False,
 ) -> None:
     """Match, visit, review, lend, subsidise, claim, report: three parties on this machine, made-up people.
 
+    At the end the bureau's console is open on all of it, until Ctrl-C.
+
     Example: mingce demo --customers 5000 --rows 7000
     """
+    if serve:
+        serve_demo(folder)
+        return
     started = time.monotonic()
     _prepare(folder)
     show = Demo(folder, quiet=json_)
@@ -60,6 +70,8 @@ def demo(
         today = SystemClock().now().astimezone(BEIJING).date()
         listed = review(show, today, rows=rows, seed=seed)
         lent = lend(show, today + LISTED_AFTER)
+        leave_work(show, last_day(today + LISTED_AFTER) + timedelta(days=5))
+        (folder / MARK).write_text(show.moment, "utf-8")
         result |= {**vars(listed), **vars(lent)}
         lines.append(
             say(
@@ -81,6 +93,13 @@ def demo(
         return
     lines.append(say(f"共用时 {result['seconds']} 秒。", f"{result['seconds']} s in all."))
     out.print("\n" + "\n".join(lines), markup=False)
+    if only_match:
+        return
+    if no_serve or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        command = f"mingce demo --serve --folder {folder}"
+        out.print(say(f"打开控制台：{command}", f"Open the console: {command}"), markup=False)
+    else:
+        serve_demo(folder)
 
 
 def _prepare(folder: Path) -> None:

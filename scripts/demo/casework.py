@@ -13,10 +13,12 @@ from scripts.demo.runner import Demo, DemoFailed
 TOWNSHIP = "330922106"  # 花鸟乡, the smallest
 DEPARTMENT = "minzheng"
 
+ADMINISTRATORS = ("guanli1", "guanli2")
 ACCOUNTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("jingban", "演示经办", ("--role", "handler")),
     ("fuhe", "演示复核", ("--role", "checker")),
     ("zhenjie", "演示镇街", ("--role", "township", "--township", TOWNSHIP)),
+    ("bumen", "演示部门", ("--role", "department")),
     ("jingli", "演示客户经理", ("--role", "bank_manager", "--bank", BANK)),
     ("hangguan", "演示行管", ("--role", "bank_admin", "--bank", BANK)),
     ("hangfuhe", "演示行管复核", ("--role", "bank_admin", "--bank", BANK)),
@@ -48,12 +50,12 @@ def review(show: Demo, today: date, *, rows: int, seed: int) -> Listed:
 
 def _make_accounts(show: Demo) -> None:
     show.title("县财政局：两位管理员，为各岗位建立账号", "Bureau: two administrators make everybody's account")
-    for name in ("guanli1", "guanli2"):
+    for name in ADMINISTRATORS:
         founded = show.run("account", "found", name, "--display-name", "演示管理员", "--config", "bureau")
         _choose_password(show, name, founded)
     for name, person, roles in ACCOUNTS:
-        show.act("guanli1", "account", "create", name, "--display-name", person, *roles)
-        _choose_password(show, name, show.act("guanli2", "account", "approve", name, echo=False))
+        show.act(ADMINISTRATORS[0], "account", "create", name, "--display-name", person, *roles)
+        _choose_password(show, name, show.act(ADMINISTRATORS[1], "account", "approve", name, echo=False))
 
 
 def _choose_password(show: Demo, name: str, made: dict[str, object]) -> None:
@@ -77,7 +79,7 @@ def _adopt_policy(show: Demo, today: date) -> None:
         ("valid_to", f"{today.year + 4}-12-31"),
     ):
         text = re.sub(rf"^{setting} = .*$", f"{setting} = {value}", text, count=1, flags=re.MULTILINE)
-    for years, planned in enumerate((2023, 2024, 2025)):  # its targets move along
+    for years, planned in enumerate((2023, 2024, 2025), start=1):  # its targets move along, to where the demo ends
         text = text.replace(f"{planned} = ", f"{today.year + years} = ")
     file.write_text(text, "utf-8")
     proposed = show.act("jingban", "policy", "propose", "政策.toml")

@@ -20,11 +20,15 @@ class Lent:
     claim_fiscal: str
 
 
+def last_day(listed_on: date) -> date:
+    """Of the demo's two years of loans."""
+    return date((listed_on + timedelta(days=1)).year + 2, 12, 31)
+
+
 def lend(show: Demo, listed_on: date) -> Lent:
     """From the final list to two years' claims and reports. Raises DemoFailed."""
-    first = listed_on + timedelta(days=1)
-    years = (first.year + 1, first.year + 2)
-    last = date(years[1], 12, 31)
+    first, last = listed_on + timedelta(days=1), last_day(listed_on)
+    years = (last.year - 1, last.year)
     show.title("农商行：放款、还款，每月一份贷款文件", "Bank: loans and repayments, one file a month")
     span = ("--policy", "政策.toml", "--from", first, "--to", last, "--per", "month")
     made = show.run("generate", "loans", "最终名单（银行）.xlsx", "贷款文件", *span)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -19,9 +18,10 @@ from psi.errors import MingceError
 from scripts.home import DEMO_CLOCK
 from scripts.language import say
 from scripts.output import notice, out
+from scripts.processes import serving
 
-PASSWORD_FILE = "口令.txt"  # noqa: S105  one for everybody, in the open: it is a demo
-START_TIMEOUT_S = 30.0
+PASSWORD_FILE = "口令.txt"  # noqa: S105
+PASSWORD = "yanshi-mingce-2026"  # noqa: S105  one for everybody, in the open: it is a demo
 OFFICE_HOUR = 2  # UTC: ten in the morning
 
 
@@ -38,7 +38,7 @@ class Demo:
         self.folder = folder
         self._quiet = quiet
         self._environment = dict(os.environ)
-        (folder / PASSWORD_FILE).write_text("演示用口令，请勿照搬，十二字以上\n", "utf-8")
+        (folder / PASSWORD_FILE).write_text(f"{PASSWORD}\n", "utf-8")
 
     def title(self, zh: str, en: str) -> None:
         if not self._quiet:
@@ -52,6 +52,11 @@ class Demo:
         """From here on it is this day in the bureau's home."""
         moment = datetime(day.year, day.month, day.day, OFFICE_HOUR, tzinfo=UTC)
         self._environment[DEMO_CLOCK] = format_time(moment)
+
+    @property
+    def moment(self) -> str:
+        """What the bureau's clock was told last."""
+        return self._environment[DEMO_CLOCK]
 
     def set_variable(self, name: str, value: str) -> None:
         self._environment[name] = value
@@ -96,32 +101,9 @@ class Demo:
 
     @contextmanager
     def serving(self, command: str, home: str) -> Iterator[str]:
-        """An endpoint as a process of its own on a free loopback port, stopped at the end; gives its address."""
-        address, log = self.folder / home / "address", self.folder / home / "serve.log"
-        address.unlink(missing_ok=True)
-        where = ("--port", "0", "--address-file", f"{home}/address", "--config", home)
-        with log.open("wb") as sink:
-            server = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", "scripts.cli", command, "serve", *where],
-                cwd=self.folder,
-                stdout=sink,
-                stderr=sink,
+        """An endpoint as a process of its own, stopped at the end; gives its address. Raises ServerNotStarted."""
+        with serving(command, self.folder / home, self._environment) as served:
+            self.note(
+                f"$ mingce {command} serve --config {home}  ({served.url})", f"$ mingce {command} serve ({served.url})"
             )
-            try:
-                url = _wait_for(address, server)
-                self.note(f"$ mingce {command} serve --config {home}  ({url})", f"$ mingce {command} serve ({url})")
-                yield url
-            finally:
-                server.send_signal(signal.SIGTERM)
-                server.wait(timeout=START_TIMEOUT_S)
-
-
-def _wait_for(address: Path, server: subprocess.Popen[bytes]) -> str:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline:
-        if address.exists():
-            return address.read_text("utf-8").strip()
-        if server.poll() is not None:
-            break
-        time.sleep(0.05)
-    raise DemoFailed(f"the server did not start; see {address.with_name('serve.log')}", step="serve")
+            yield served.url

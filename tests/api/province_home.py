@@ -30,8 +30,8 @@ from keys.keystore import KeyStore
 from keys.wrap import FileKek, create_kek_file
 from matcher.province.editions import Draft, Edition, EditionFolders, Source
 from matcher.province.ledger import Ledger
-from matcher.slices import file_sha256
-from psi.edition import LabelSchema, Slice
+from matcher.slices import file_sha256, write_slice_file
+from psi.edition import LabelSchema, Slice, SliceEntry
 from psi.oprf import MODE_VOPRF, BlindedBatch
 from psi.remembered import empty_state
 
@@ -270,11 +270,15 @@ def build_edition(home: Path, clock: SettableClock, identity: Identity, epoch: E
         bucket=ROWS,
         divisions={GRANTED: "嵊泗县", OTHER_DIVISION: "岱山县"},
         previous=None,
-        state=empty_state(),
+        state=[empty_state()],
         source=Source(sha256="0" * 64, rows=0, rejected=0),
     )
-    slices = [(int(division), _random_slice(label)) for division in (OTHER_DIVISION, GRANTED)]
-    return EditionFolders(home, identity.public).write(draft, slices, identity)
+
+    def fill(folder: Path) -> list[SliceEntry]:
+        divisions = (OTHER_DIVISION, GRANTED)
+        return [write_slice_file(folder, division, _random_slice(label), ROWS, label) for division in divisions]
+
+    return EditionFolders(home, identity.public).write(draft, fill, identity)
 
 
 def _random_slice(label: LabelSchema) -> Slice:

@@ -18,7 +18,8 @@ from keys.identity import Identity
 from matcher.bank import plan
 from matcher.bank.runs import Run
 from matcher.province.editions import Draft, EditionFolders, Source
-from psi.edition import LabelSchema, parse_slice
+from matcher.slices import write_slice_file
+from psi.edition import LabelSchema, SliceEntry, parse_slice
 from psi.remembered import empty_state
 
 MATCHED = 70
@@ -48,13 +49,15 @@ def publish(home: ProvinceHome) -> None:
         bucket=64,
         divisions={GRANTED: "嵊泗县"},
         previous=home.edition.manifest_sha256,
-        state=empty_state(),
+        state=[empty_state()],
         source=Source(sha256="0" * 64, rows=MATCHED, rejected=0),
     )
     folders = EditionFolders(home.path, home.keystore.get_public_identity())
-    home.edition = folders.write(
-        draft, [(int(GRANTED), parse_slice(pa.py_buffer(content), label.width))], home.keystore.get_identity()
-    )
+
+    def fill(folder: Path) -> list[SliceEntry]:
+        return [write_slice_file(folder, GRANTED, parse_slice(pa.py_buffer(content), label.width), 64, label)]
+
+    home.edition = folders.write(draft, fill, home.keystore.get_identity())
     home._record()
 
 

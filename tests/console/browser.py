@@ -13,7 +13,8 @@ from console_server import Visitor
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-DESKTOP, TABLET = (1440, 900), (820, 1180)
+DESKTOP, TABLET, PHONE = (1440, 900), (820, 1180), (360, 740)
+SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"  # ignored by git
 
 needs_browser = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="NOT RUN: chromium is not installed")
 
@@ -37,6 +38,11 @@ class Watched:
         self.page.goto(self.url + path)
         return self.page
 
+    def keep(self, name: str) -> None:
+        """A picture of the whole page, as a result of the tests."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
     def _hear(self, kind: str, text: str) -> None:
         if kind in ("error", "warning") and "status of 4" not in text:  # refusals that a test asks for
             self.complaints.append(f"{kind}: {text}")
@@ -56,9 +62,22 @@ def running_browser() -> Iterator[Browser]:
             browser.close()
 
 
-def open_tab(browser: Browser, url: str, visitor: Visitor | None = None, size: tuple[int, int] = DESKTOP) -> Watched:
-    """A tab of its own; with a visitor's cookies it is signed in."""
-    context: BrowserContext = browser.new_context(viewport={"width": size[0], "height": size[1]}, locale="zh-CN")
+def open_tab(
+    browser: Browser,
+    url: str,
+    visitor: Visitor | None = None,
+    size: tuple[int, int] = DESKTOP,
+    *,
+    scripts: bool = True,
+    bypass_csp: bool = False,
+) -> Watched:
+    """A tab of its own; with a visitor's cookies it is signed in. ``bypass_csp``: for a tool that adds scripts."""
+    context: BrowserContext = browser.new_context(
+        viewport={"width": size[0], "height": size[1]},
+        locale="zh-CN",
+        java_script_enabled=scripts,
+        bypass_csp=bypass_csp,
+    )
     for name, value in (visitor.cookies if visitor else {}).items():
         # Over loopback a browser takes such cookies from an answer, but only from https by this way.
         context.add_cookies([{"name": name, "value": value, "url": url.replace("http:", "https:"), "secure": True}])

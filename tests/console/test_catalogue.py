@@ -14,6 +14,7 @@ from api.console.language import CATALOGUE
 from api.console.sections import SECTIONS
 from matcher.attachments import KINDS as IMAGE_KINDS
 from matcher.bureau.actors import ROLE_WORDS
+from matcher.claims.exceptions import KINDS as CLAIM_EXCEPTIONS
 from matcher.states import MACHINES
 from matcher.visits.model import KINDS, OUTCOMES
 
@@ -31,6 +32,7 @@ def said() -> set[str]:
     )
     words = {message for _, _, message, _, _ in found if isinstance(message, str)}
     words |= {section.title for section in SECTIONS} | set(ROLE_WORDS.values())
+    words |= set(CLAIM_EXCEPTIONS.values())
     words |= {*form_words(), *KINDS.values(), *OUTCOMES.values(), *IMAGE_KINDS.values()}
     return words | {word for machine in MACHINES for word in machine.words.values()}
 

@@ -31,12 +31,12 @@ from matcher.bureau.actors import Actor, Role
 # Written down by hand, from the programme's division of work, so that a change of permissions shows here.
 OPEN_TO: dict[Role, str] = {
     Role.PROVINCE: "claims dashboard",
-    Role.HANDLER: "queue households visits checks loans claims dashboard policies runs",
-    Role.CHECKER: "queue households visits loans claims dashboard policies runs audit",
+    Role.HANDLER: "queue households visits checks loans claims dashboard downloads policies runs",
+    Role.CHECKER: "queue households visits loans claims dashboard downloads policies runs audit",
     Role.TOWNSHIP: "households visits dashboard",
     Role.DEPARTMENT: "checks",
     Role.BANK_MANAGER: "households visits",
-    Role.BANK_ADMIN: "households visits loans claims dashboard",
+    Role.BANK_ADMIN: "households visits loans claims dashboard downloads",
     Role.AUDITOR: "households loans claims dashboard policies runs audit",
     Role.ADMIN: "policies runs audit accounts",
 }

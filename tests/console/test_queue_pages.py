@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-from bureau_office import AUDITOR, CHECKER, HANDLER, MANAGER, TOWNSHIP_CODE, make_office
+from bureau_office import AUDITOR, CHECKER, HANDLER, MANAGER, TOWNSHIP_CODE, add_households, make_office
 from console_server import RunningConsole, Visitor
-from reviewing import DAY_S, add_waiting, begin, state_of
+from reviewing import DAY_S, FITTING, add_waiting, begin, state_of
+from visiting import collect, form_values, household_items, plan_and_assign, to_be_visited
 
 from keys.clock import SettableClock
 from matcher.bureau.office import Office
@@ -146,3 +147,16 @@ def test_a_form_that_is_hurt_is_refused(console: RunningConsole, office: Office)
     page = act(handler, handler.get("/queue").text, "claim", ["1; DROP TABLE household/x", "", "x/y"])
     assert "没有办理任何一户" in page
     assert state_of(office, family) == "PENDING_REVIEW"
+
+
+def test_an_empty_queue_says_what_comes_and_when(console: RunningConsole, office: Office, clock: SettableClock) -> None:
+    handler = console.sign_in(HANDLER)
+    assert "最近的走访" not in handler.get("/queue").text
+    households = add_households(office, 2)
+    to_be_visited(office, households)
+    first, _ = plan_and_assign(office, households)
+    day = office.today()
+    assert f"最近的走访安排在{day.year}年{day.month}月{day.day}日。" in handler.get("/queue").text
+    collect(office, first, form_values(household_items(0), day.isoformat(), **FITTING))
+    assert "有 1 份走访结果已提交，待采纳。" in handler.get("/queue").text
+    assert "走访结果已提交" not in handler.get("/queue?stage=approved").text

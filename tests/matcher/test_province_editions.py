@@ -65,7 +65,7 @@ def served(home: Path) -> Edition:
 
 
 def sizes(edition: Edition) -> int:
-    return edition.remembered().count_live()
+    return edition.count_live()
 
 
 def run_program(home: Path, *words: object) -> subprocess.CompletedProcess[str]:
@@ -88,7 +88,7 @@ def test_a_night_is_a_delta_over_the_last_full_edition(home: Path, lists: Lists)
     ((division, part),) = edition.open_slices().items()
     versions = memoryview(part.versions).cast("B").cast("I").tolist()
     assert (division, part.rows, versions.count(TOMBSTONE), versions.count(2)) == (330922, 16, 1, 2)
-    assert edition.read_state().num_rows == 4  # nothing of the base is written again
+    assert len(edition.open_state()) == 4  # nothing of the base is written again
 
 
 def test_too_much_changed_since_the_base_makes_a_full_edition(home: Path, lists: Lists) -> None:
@@ -200,7 +200,7 @@ def test_d29_killed_while_old_editions_are_removed(home: Path, lists: Lists) -> 
 FAULTS: list[tuple[str, int]] = [
     ("keys.files.os.fsync", errno.EIO),
     ("keys.files.os.rename", errno.EIO),
-    ("matcher.slices.write_slice", errno.ENOSPC),
+    ("psi.columnfile.os.pwrite", errno.ENOSPC),
     ("matcher.province.editions.shutil.copyfile", errno.ENOSPC),
     ("pathlib.Path.write_bytes", errno.ENOSPC),
 ]
@@ -257,7 +257,7 @@ def test_d30_d31_a_disk_that_fails_under_a_roll_back(
     refresh(home, lists(OLD), Observer())
     refresh(home, lists(NIGHT), Observer())
     failed = fail_each_time(home, monkeypatch, target, number, lambda: roll_back(home, 1, Observer()))
-    assert failed > 0 or "write_slice" in target
+    assert failed > 0 or "pwrite" in target
     assert (served(home).manifest.edition, sizes(served(home))) == (3, 40)
 
 
@@ -281,8 +281,7 @@ def test_a_roll_back_says_again_what_an_earlier_edition_said(home: Path, lists: 
     assert edition.manifest.slices == earlier.manifest.slices
     assert edition.manifest.previous is not None
     assert edition.manifest.base == earlier.manifest.base
-    live = edition.remembered()
-    assert live.count_live() == 40
+    assert edition.count_live() == 40
 
 
 def test_the_reason_for_a_roll_back_stands_in_the_audit(home: Path, lists: Lists) -> None:

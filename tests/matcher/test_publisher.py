@@ -13,9 +13,9 @@ import pytest
 from publishing import DATASET, EPOCH, PLAN, create_home, number, open_publisher, refresh, write_list
 
 from keys.files import Locked, exclusive_lock
-from keys.sealedfile import SealedFileInvalid
 from matcher.province.editions import Edition
 from matcher.province.plan import ListShrunk, NothingStaged, Observer
+from matcher.sealing import SealedDataDamaged
 from matcher.tables.errors import TableEmpty
 from psi.errors import InputError
 from psi.remembered import EditionInconsistent
@@ -44,7 +44,7 @@ def served(home: Path) -> Edition:
 
 
 def live_rows(edition: Edition) -> int:
-    return edition.remembered().count_live()
+    return edition.count_live()
 
 
 def leftovers(home: Path) -> list[str]:
@@ -187,12 +187,16 @@ def test_import_encode_publish_step_by_step(home: Path, tmp_path: Path) -> None:
 def test_the_staged_list_is_sealed(home: Path, tmp_path: Path) -> None:
     publisher = open_publisher(home)
     publisher.import_list(PLAN, write_list(tmp_path / "a.csv", OLD))
-    (staged,) = (home / "staging").iterdir()
-    content = staged.read_bytes()
-    assert number(1).encode() not in content
-    staged.write_bytes(content[:-1])
-    with pytest.raises(SealedFileInvalid):
-        publisher.encode(PLAN)
+    staged = [path for path in (home / "staging").rglob("*") if path.is_file()]
+    assert staged
+    assert not any(number(1).encode() in path.read_bytes() for path in staged)
+    for path in staged:
+        content = path.read_bytes()
+        path.write_bytes(content[:-1])
+        with pytest.raises(SealedDataDamaged):
+            publisher.encode(PLAN)
+        path.write_bytes(content)
+    assert publisher.encode(PLAN).rows == 40
 
 
 def test_no_id_number_stays_in_the_home(home: Path, tmp_path: Path) -> None:

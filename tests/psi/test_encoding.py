@@ -1,17 +1,25 @@
-"""Editions built again and again from changing lists: what is published is always the list, and keys seal once."""
+"""Editions built again and again from changing lists: what is published is always the list, and keys seal once.
+
+Every edition is built twice: in two parts, from runs on disk and a few rows at a time, as it is published; and whole,
+in memory. The bytes of the slices must be the same.
+"""
 
 from __future__ import annotations
 
-import itertools
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from slices_in_memory import build_delta, build_full
 
 from psi import _native
-from psi.columns import data_of
+from psi.columnfile import ColumnFile, ColumnWriter
+from psi.columns import data_of, fixed
 from psi.edition import (
     TOMBSTONE,
     LabelSchema,
@@ -19,13 +27,15 @@ from psi.edition import (
     Slice,
     pack_labels,
     parse_slice,
+    slice_schema,
     unpack_labels,
     write_slice,
 )
 from psi.encoding import BaseRows, Comparison, EncodingKeys, changed_rows, compare, encode_changed
 from psi.lookup import Overlay, find_labels
-from psi.remembered import EditionInconsistent, Remembered, difference, empty_state, restore
-from psi.slicing import build_delta, build_full
+from psi.noise import noise_streams
+from psi.remembered import EditionInconsistent, Remembered, difference, empty_state, restore, row_references
+from psi.slicing import Noise, SliceBuilder, delta_entries, full_entries, sealed_run, sealed_schema
 from psi.suites import RISTRETTO255_SHA512
 
 LABEL = LabelSchema()
@@ -80,10 +90,6 @@ class Sender:
 
     def __init__(self) -> None:
         self.history: list[Published] = []
-        self._random = itertools.count(1)
-
-    def random_bytes(self, length: int) -> bytes:
-        return b"".join(next(self._random).to_bytes(16, "big") for _ in range(-(-length // 16)))[:length]
 
     @property
     def current(self) -> Published:
@@ -93,19 +99,29 @@ class Sender:
         """A delta only where the base has all divisions, as matcher.province.making decides it."""
         rows, old = base_rows(people), self.current
         base = old.base or old
+        is_delta = delta and {division for division, _ in people.values()} <= base.slices.keys()
         comparison = compare(old.remembered, rows, KEYS, LABEL)
         encoded = encode_changed(comparison, rows, KEYS, LABEL, dataset="base", epoch="2026")
         remembered = old.remembered.replace(changed_rows(old.remembered, comparison, rows, encoded))
-        if delta and {division for division, _ in people.values()} <= base.slices.keys():
+        noise = noise_streams(b"n" * 32, str(len(self.history)))
+        earlier: dict[int, list[Slice]]
+        if is_delta:
             previous = old.slices if old.base is not None else {}
-            built = build_delta(
-                remembered, encoded, previous, base.slices, LABEL, bucket=BUCKET, random_bytes=self.random_bytes
-            )
-            self.history.append(Published(remembered, dict(built), people, base))
+            whole = build_delta(remembered, encoded, previous, base.slices, LABEL, bucket=BUCKET, noise=noise)
+            earlier = {division: [previous[division]] if previous else [] for division in base.slices}
         else:
             state = remembered.whole()
-            full = build_full(state, encoded, old.divisions, LABEL, bucket=BUCKET, random_bytes=self.random_bytes)
-            self.history.append(Published(Remembered(state, empty_state()), dict(full), people))
+            whole = build_full(state, encoded, old.divisions, LABEL, bucket=BUCKET, noise=noise)
+            earlier = {
+                division: [part.base, part.delta] if isinstance(part, Overlay) else [part]
+                for division, part in old.divisions.items()
+            }
+            remembered = Remembered(state, empty_state())
+        slices = dict(whole)
+        made, remembered_in_parts = build_from_runs(rows, old.remembered, earlier, is_delta, noise)
+        assert made == {division: file_of(part) for division, part in slices.items()}
+        assert remembered_in_parts.equals(remembered.changed if is_delta else remembered.base)
+        self.history.append(Published(remembered, slices, people, base if is_delta else None))
         return comparison
 
     def roll_back(self, number: int) -> None:
@@ -116,6 +132,70 @@ class Sender:
         else:
             remembered = Remembered(earlier.base.remembered.base, difference(state, earlier.base.remembered.base))
         self.history.append(replace(earlier, remembered=remembered))
+
+
+def file_of(part: Slice) -> bytes:
+    sink = pa.BufferOutputStream()
+    write_slice(sink, part, LABEL.width)
+    return sink.getvalue().to_pybytes()
+
+
+def build_from_runs(
+    rows: BaseRows, before: Remembered, earlier: dict[int, list[Slice]], is_delta: bool, noise: Noise
+) -> tuple[dict[int, bytes], pa.Table]:
+    """The slices' files, from two parts of the list and three rows at a time; and what is then remembered."""
+    states = []
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        entries: list[ColumnFile] = []
+        sealed: list[ColumnFile] = []
+        for upper in (False, True):
+            part, known = half_of_rows(rows, upper), Remembered(half(before.base, upper), half(before.changed, upper))
+            comparison = compare(known, part, KEYS, LABEL)
+            encoded = encode_changed(comparison, part, KEYS, LABEL, dataset="base", epoch="2026")
+            after = known.replace(changed_rows(known, comparison, part, encoded))
+            states.append(after.changed if is_delta else after.whole())
+            found = delta_entries(after) if is_delta else full_entries(states[-1])
+            run = pa.table(sealed_run(encoded), schema=sealed_schema(LABEL))
+            entries.append(write_file(folder / f"entries {upper}", found))
+            sealed.append(write_file(folder / f"sealed {upper}", run))
+        layers = {
+            division: [write_slice_file(folder / f"{division} {number}", part) for number, part in enumerate(parts)]
+            for division, parts in earlier.items()
+        }
+        builder = SliceBuilder(entries, sealed, layers, LABEL, bucket=BUCKET, noise=noise, block_rows=3)
+        with ExitStack() as files:
+            writers = {
+                division: files.enter_context(ColumnWriter(folder / str(division), slice_schema(LABEL.width), count))
+                for division, count in builder.rows_to_write.items()
+            }
+            for division, piece in builder.build():
+                writers[division].write((piece.tags, piece.versions, piece.sealed_labels))
+        made = {division: (folder / str(division)).read_bytes() for division in writers}
+    return made, pa.concat_tables(states).combine_chunks()
+
+
+def half(table: pa.Table, upper: bool) -> pa.Table:
+    chosen = [(reference >= b"\x80") == upper for reference in table["ref"].to_pylist()]
+    return table.filter(pa.array(chosen, pa.bool_()))
+
+
+def half_of_rows(rows: BaseRows, upper: bool) -> BaseRows:
+    references = row_references(KEYS.reference_key, rows.items).to_pylist()
+    chosen = pa.array([(reference >= b"\x80") == upper for reference in references], pa.bool_())
+    items, labels = fixed(bytes(rows.items), 18).filter(chosen), fixed(bytes(rows.labels), LABEL.width).filter(chosen)
+    return BaseRows(data_of(items), data_of(labels), rows.slices.filter(chosen))
+
+
+def write_file(path: Path, table: pa.Table) -> ColumnFile:
+    with pa.ipc.new_file(str(path), table.schema) as writer:
+        writer.write_table(table)
+    return ColumnFile(path, table.schema)
+
+
+def write_slice_file(path: Path, part: Slice) -> ColumnFile:
+    path.write_bytes(file_of(part))
+    return ColumnFile(path, slice_schema(LABEL.width))
 
 
 def manifest() -> Manifest:

@@ -19,8 +19,9 @@ from scripts.benchmarks.load import Generator, Outcome, percentiles_ms
 from scripts.benchmarks.measure import MIN_RUNS, measure
 from scripts.benchmarks.peers import STEPS, compare_with_openmined
 from scripts.benchmarks.pipeline import measure_pipeline
+from scripts.benchmarks.province_size import QUERIES, measure_province
 from scripts.benchmarks.served import ProvinceFixture
-from scripts.benchmarks.whole_job import BenchFailed, _Job
+from scripts.benchmarks.whole_job import BenchFailed, Job
 
 
 def test_medians_are_taken_in_turn() -> None:
@@ -61,7 +62,7 @@ def test_both_sides_find_the_same() -> None:
 
 def test_a_failing_command_is_named(tmp_path: Path) -> None:
     with pytest.raises(BenchFailed) as caught:
-        _Job(tmp_path).run("province", "refresh", "--config", "nowhere")
+        Job(tmp_path).run("province", "refresh", "--config", "nowhere")
     assert caught.value.params["step"] == "province refresh"
 
 
@@ -75,6 +76,17 @@ def test_quick_writes_its_document(tmp_path: Path) -> None:
     assert document["machine"]["backend"]
     assert document["multiplication"]["peers"]["OpenSSL X25519"]["us"] > 1
     assert document["kernel"]
+
+
+@pytest.mark.slow
+def test_a_province_is_measured_through_the_real_command(tmp_path: Path) -> None:
+    told: list[str] = []
+    steps = list(measure_province(tmp_path, 5_000, "330922", told.append))
+    assert told == ["generate", "first edition", "a night", "compaction", "look-up"]
+    assert [step.rows for step in steps] == [5_000, 5_000, 5_000, QUERIES]
+    assert all(step.max_rss_mib >= step.max_anonymous_mib > 10 and step.disk_mib > 0 for step in steps)
+    found = json.loads((tmp_path / "output").read_text("utf-8"))
+    assert (found["queries"], found["found"]) == (QUERIES, 4_000)  # of 5,000 members 1,000 left in the night
 
 
 def test_latencies_count_from_the_moment_a_request_was_due(tmp_path: Path) -> None:

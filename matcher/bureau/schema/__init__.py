@@ -13,6 +13,7 @@ from sqlite_utils import Database, Migrations
 from matcher.bureau.schema import (
     checks,
     claims,
+    downloads,
     figures,
     handovers,
     households,
@@ -20,6 +21,7 @@ from matcher.bureau.schema import (
     people,
     purges,
     reviews,
+    trials,
     visits,
 )
 
@@ -35,6 +37,10 @@ _STEPS: tuple[tuple[str, Sequence[str]], ...] = (
     ("m010_claims", claims.TABLES),
     ("m011_figures", figures.TABLES),
     ("m012_purges", purges.TABLES),
+    ("m013_downloads", downloads.TABLES),
+    ("m014_trials", trials.TABLES),
+    ("m015_cancelled_visits", visits.CANCELLING),
+    ("m016_lists", (*households.COUNTING, *reviews.STAYS)),
 )
 
 BUREAU_MIGRATIONS = Migrations("bureau")

@@ -63,3 +63,10 @@ TABLES = (
     """,
     "CREATE INDEX link_by_earlier ON household_link (earlier_id)",
 )
+
+COUNTING = (
+    # The counts over a list and the townships to choose from are read from these alone.
+    "CREATE INDEX household_counted ON household (state, division, list_year, bank)",
+    "CREATE INDEX household_in_township ON household (township, division)",
+    "DROP INDEX household_queue",  # household_waiting answers what it did
+)

@@ -185,3 +185,5 @@ TABLES = (
     # Every filter of a queue is answered from this index alone, in the order of waiting.
     "CREATE INDEX household_waiting ON household (state, state_since, household_id, township, claimed_by, reasons)",
 )
+
+STAYS = ("CREATE INDEX listing_by_household ON listing (household_id)",)  # whether a stay is a household's last

@@ -30,7 +30,7 @@ TABLES = (
     ) STRICT
     """,
     "CREATE INDEX visit_by_household ON visit (household_id)",
-    "CREATE UNIQUE INDEX one_open_visit ON visit (household_id) WHERE state NOT IN ('ACCEPTED', 'FAILED')",
+    "CREATE UNIQUE INDEX one_open_visit ON visit (household_id) WHERE state NOT IN ('ACCEPTED', 'FAILED', 'CANCELLED')",
     "CREATE INDEX visit_by_state ON visit (state)",  # pages of a list, in the order of their numbers
     "CREATE INDEX visit_by_manager ON visit (manager, state, planned_for)",
     VISIT.trigger("visit"),
@@ -92,4 +92,12 @@ TABLES = (
         UNIQUE (subject, kind, sha256)
     ) STRICT
     """,
+)
+
+CANCELLING = (  # a store made before visits could be cancelled
+    "DROP INDEX one_open_visit",
+    "CREATE UNIQUE INDEX one_open_visit ON visit (household_id) WHERE state NOT IN ('ACCEPTED', 'FAILED', 'CANCELLED')",
+    "DROP TRIGGER visit_state_moves",
+    "DROP TRIGGER visit_state_start",
+    VISIT.trigger("visit"),
 )

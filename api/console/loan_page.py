@@ -1,0 +1,157 @@
+"""One loan: what was agreed, what moved, what it costs whom; and its subsidy held up or ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Path, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from api.bureau.services import CurrentActor, CurrentOffice
+from api.console.addresses import with_notice
+from api.console.faults import refused
+from api.console.language import mark, say
+from api.console.loan_view import ENTRY_WORDS, SPAN_WORDS, view
+from api.console.rendering import render
+from matcher.bureau.actors import Actor
+from matcher.bureau.office import Office
+from matcher.loans import Loans
+from matcher.reasons import REASONS
+from psi.errors import MingceError
+
+router = APIRouter(prefix="/loans")
+
+Number = Annotated[int, Path(ge=1, le=2**53)]
+Key = Annotated[str, Form(pattern=r"^[0-9a-f]{32}$")]
+ReasonCode = Annotated[str, Form(pattern=r"^(N[0-9X][0-9])?$")]
+Remark = Annotated[str, Form(max_length=200)]
+Text = Annotated[str, Form(max_length=20)]
+_FIELDS: Mapping[str, str] = {
+    "loan_day_in_future": "day",
+    "loan_span_invalid": "day",
+}
+DONE: Mapping[str, str] = {
+    "suspended": mark("已暂停贴息。今夜重新计息，已申报的部分在下一次申报中更正。"),
+    "resumed": mark("已恢复贴息。今夜重新计息。"),
+    "stopped": mark("已停止贴息。今夜重新计息，已申报的部分在下一次申报中更正。"),
+}
+
+
+@router.get("/{loan}")
+def show(request: Request, loan: Number, actor: CurrentActor, office: CurrentOffice, done: str = "") -> HTMLResponse:
+    return _page(request, actor, office, loan, done=DONE.get(done, ""))
+
+
+@router.post("/{loan}/suspend")
+def suspend(
+    request: Request,
+    loan: Number,
+    actor: CurrentActor,
+    office: CurrentOffice,
+    key: Key,
+    day: Text = "",
+    reason: ReasonCode = "",
+    remark: Remark = "",
+) -> Response:
+    """No subsidy from a day on, until it is resumed."""
+    typed = {"act": "suspend", "day": day, "reason": reason, "remark": remark}
+    return _decide(
+        request, actor, office, loan, "suspended", typed,
+        lambda from_day: Loans(office).suspend(actor, loan, from_day, reason=reason, remark=remark, key=key),
+    )  # fmt: skip
+
+
+@router.post("/{loan}/resume")
+def resume(
+    request: Request,
+    loan: Number,
+    actor: CurrentActor,
+    office: CurrentOffice,
+    key: Key,
+    day: Text = "",
+    remark: Remark = "",
+) -> Response:
+    """Subsidy again from a day on."""
+    typed = {"act": "resume", "day": day, "remark": remark}
+    return _decide(
+        request, actor, office, loan, "resumed", typed,
+        lambda on_day: Loans(office).resume(actor, loan, on_day, remark=remark, key=key),
+    )  # fmt: skip
+
+
+@router.post("/{loan}/stop")
+def stop(
+    request: Request,
+    loan: Number,
+    actor: CurrentActor,
+    office: CurrentOffice,
+    key: Key,
+    day: Text = "",
+    reason: ReasonCode = "",
+    remark: Remark = "",
+) -> Response:
+    """No subsidy from a day on, for good."""
+    typed = {"act": "stop", "day": day, "reason": reason, "remark": remark}
+    return _decide(
+        request, actor, office, loan, "stopped", typed,
+        lambda from_day: Loans(office).stop(actor, loan, from_day, reason=reason, remark=remark, key=key),
+    )  # fmt: skip
+
+
+def _decide(
+    request: Request,
+    actor: Actor,
+    office: Office,
+    loan: int,
+    done: str,
+    typed: Mapping[str, str],
+    step: Callable[[date], object],
+) -> Response:
+    """The step, then the page that says so; or the page again with why not, and what was typed."""
+    again: Any = {"typed": typed}
+    try:
+        day = date.fromisoformat(typed["day"])
+    except ValueError:
+        return _page(request, actor, office, loan, problems=[("day", say(request, "请填日期"))], status=422, **again)
+    if typed.get("reason") == "":
+        return _page(request, actor, office, loan, problems=[("reason", say(request, "请选原因"))], status=422, **again)
+    try:
+        step(day)
+    except MingceError as error:
+        found = refused(request, error, _FIELDS, "decide")
+        return _page(request, actor, office, loan, problems=found.problems, status=found.status, **again)
+    return RedirectResponse(with_notice(f"/loans/{loan}", done), status_code=303)
+
+
+def _page(
+    request: Request,
+    actor: Actor,
+    office: Office,
+    loan: int,
+    *,
+    done: str = "",
+    problems: list[tuple[str, str]] | None = None,
+    typed: Mapping[str, str] | None = None,
+    status: int = 200,
+) -> HTMLResponse:
+    shown = view(office, actor, loan)
+    return render(
+        request,
+        "loan.html",
+        title=shown.detail.loan.contract_no,
+        crumbs=[(say(request, "贷款贴息"), "/loans")],
+        status=status,
+        view=shown,
+        detail=shown.detail,
+        loan=shown.detail.loan,
+        done=say(request, done),
+        problems=problems or [],
+        typed=typed or {},
+        reasons={code: reason for code, reason in REASONS.items() if code != "NX1"} if shown.acts else {},
+        entry_words=ENTRY_WORDS,
+        span_words=SPAN_WORDS,
+        today=office.today().isoformat(),
+        key=office.random_bytes(16).hex(),
+    )

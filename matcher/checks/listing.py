@@ -1,0 +1,292 @@
+"""Pages of what households lack and of what departments answered, for people who work on them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Literal
+
+from matcher.bureau.actors import Actor, NotAllowed, Permission
+from matcher.bureau.members import open_member
+from matcher.bureau.office import Office
+from matcher.checks.coverage import MissingCheck, find_missing
+from matcher.checks.service import UNDER_WAY, DepartmentAnswer, DepartmentChecks
+from matcher.masking import mask_name
+from matcher.personal.reveal import MemberUnknown, SearchInvalid
+from matcher.policy.model import Checks
+from matcher.rows import fetch_all, fetch_records
+from psi.identifiers import mask, normalise_one
+
+# Of a county's households under way those that lack a fresh answer of one of the departments, in the order of their
+# numbers: ?1 county, ?2 area, ?3 after, ?4 the oldest day that counts, ?5 how many. The inner LIMIT keeps the two
+# apart: their numbers are sorted first, which an index gives, and members are looked at only until a page is full.
+_LACKING = f"""
+    SELECT household_id FROM (
+        SELECT household_id FROM household
+        WHERE state IN ({", ".join(f"'{state}'" for state in UNDER_WAY)}) AND division GLOB ?1 || '*'
+        AND division GLOB ?2 || '*' AND household_id > ?3 AND {{care}} ORDER BY household_id LIMIT -1) household
+    WHERE {{lacks}} LIMIT ?5
+"""  # noqa: S608  our own words
+_LACKS = """EXISTS (
+    SELECT 1 FROM member WHERE member.household_id = household.household_id AND left_at IS NULL AND NOT EXISTS (
+        SELECT 1 FROM department_check answer WHERE answer.member_id = member.member_id
+        AND answer.department = ?{place} AND answer.as_of >= ?4))
+"""
+
+
+@dataclass(frozen=True)
+class MissingFilter:
+    """``area`` is a prefix of the division, ``department`` one of those that the policy asks for, or '' for all."""
+
+    county: str
+    area: str = ""
+    department: str = ""
+    why: Literal["", "never", "too_old"] = ""
+
+
+@dataclass(frozen=True)
+class MissingRow:
+    """What one member lacks, masked."""
+
+    household_id: int
+    household_no: str
+    township: str
+    state: str
+    member_id: int
+    name: str
+    number: str
+    lacks: MissingCheck
+
+
+@dataclass(frozen=True)
+class MissingPage:
+    """``next`` is what to ask for after this page, None at the end. A household is never cut in two."""
+
+    rows: tuple[MissingRow, ...]
+    next: int | None
+
+
+@dataclass(frozen=True)
+class AnswerFilter:
+    area: str = ""
+    department: str = ""
+    source: Literal["", "match", "manual"] = ""
+    listed: Literal["", "yes", "no"] = ""
+
+
+@dataclass(frozen=True)
+class AnswerRow:
+    """``days`` is how old the answer is."""
+
+    household_id: int
+    household_no: str
+    township: str
+    member_name: str
+    days: int
+    answer: DepartmentAnswer
+
+
+@dataclass(frozen=True)
+class OwnEntry:
+    """What an account entered itself, without what the department said."""
+
+    check_id: int
+    member_id: int
+    department: str
+    document: str
+    as_of: str
+    entered_at: str
+
+
+@dataclass(frozen=True)
+class MemberOfFile:
+    """A present member, masked, to whom an answer is to be entered."""
+
+    member_id: int
+    household_id: int
+    name: str = field(repr=False)
+    number: str = field(repr=False)
+
+
+class CheckLists:
+    """Read only: the tables ``department_check`` and ``member``."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+        self._database = office.database
+
+    def page_missing(
+        self, actor: Actor, wanted: MissingFilter, checks: Checks, on: date, *, after: int = 0, size: int = 50
+    ) -> MissingPage:
+        """What ``size`` households that are under way still lack on a day, in the account's care. Raises NotAllowed."""
+        actor.require(Permission.SEE_HOUSEHOLDS)
+        required = tuple(one for one in checks.required if wanted.department in ("", one))
+        asked = checks.model_copy(update={"required": required})
+        rows, following = list[MissingRow](), after
+        while len({row.household_id for row in rows}) < size:
+            found = self._lacking(actor, wanted, asked, on, following, size)
+            lacking = find_missing(self._database, found, asked, on)
+            rows += self._missing_rows([one for one in lacking if wanted.why in ("", one.why)])
+            if len(found) < size:
+                return _first(rows, size)
+            following = found[-1]
+        return _first(rows, size, following)
+
+    def count_missing(
+        self, actor: Actor, wanted: MissingFilter, checks: Checks, on: date, *, most: int
+    ) -> Mapping[str, int]:
+        """By department how many households lack it; no count goes beyond ``most``. Raises NotAllowed."""
+        actor.require(Permission.SEE_HOUSEHOLDS)
+        return {
+            one: len(self._lacking(actor, wanted, checks.model_copy(update={"required": (one,)}), on, 0, most))
+            for one in checks.required
+        }
+
+    def page_answers(
+        self, actor: Actor, wanted: AnswerFilter, *, before: int | None = None, size: int = 50
+    ) -> list[AnswerRow]:
+        """The answers entered last first; ``before`` is an answer's number. Raises NotAllowed.
+
+        Whether somebody is listed is a filter for those alone who may see it.
+        """
+        actor.require(Permission.SEE_HOUSEHOLDS)
+        if actor.bank is not None:
+            raise NotAllowed("departments' answers stay on the government side", permission="check.see")
+        if wanted.listed:
+            actor.require(Permission.SEE_SENSITIVE)  # a filter tells as much as a column
+        care, values = _care_of(actor)
+        rows = fetch_records(
+            self._database,
+            "SELECT check_id, department_check.household_id, household_no, township, member_id, member.sealed,"  # noqa: S608
+            " department, department_check.source, as_of, origin, entered_by, entered_at, listed, sealed_label,"
+            " department_check.reasons FROM department_check JOIN household USING (household_id)"
+            " JOIN member USING (member_id) WHERE (?1 = '' OR department = ?1)"
+            " AND (?2 = '' OR department_check.source = ?2) AND (?3 = '' OR household.division GLOB ?3 || '*')"
+            " AND (?4 = '' OR listed = (?4 = 'yes')) AND (?5 IS NULL OR check_id < ?5)"
+            f" AND {care} ORDER BY check_id DESC LIMIT ?6",
+            [wanted.department, wanted.source, wanted.area, wanted.listed, before, size, *values],
+        )
+        today = self._office.today()
+        return [self._answer_row(actor, row, today) for row in rows]
+
+    def list_own(self, actor: Actor, limit: int = 50) -> list[OwnEntry]:
+        """What the account entered by hand, the newest first. Raises NotAllowed."""
+        actor.require(Permission.ENTER_CHECK)
+        rows = fetch_records(
+            self._database,
+            "SELECT check_id, member_id, department, origin AS document, as_of, entered_at FROM department_check"
+            " WHERE entered_by = ? AND source = 'manual' ORDER BY check_id DESC LIMIT ?",
+            [actor.name, limit],
+        )
+        return [OwnEntry(**row) for row in rows]
+
+    def find_member(self, actor: Actor, member_id: int) -> MemberOfFile:
+        """Whom an answer is to be entered for. Raises NotAllowed, MemberUnknown."""
+        actor.require(Permission.ENTER_CHECK)
+        for one in self._members(actor, "member_id", member_id):
+            return one
+        raise MemberUnknown("no such member", member=member_id)
+
+    def find_by_number(self, actor: Actor, number: str) -> list[MemberOfFile]:
+        """The same by ID number, as a person may type it; one for each household that the person is in.
+
+        The log says that somebody was looked for. Raises NotAllowed, SearchInvalid.
+        """
+        actor.require(Permission.ENTER_CHECK)
+        item, verdict = normalise_one(number)
+        if item is None:
+            raise SearchInvalid("not an ID number", reason=verdict.code)
+        found = self._members(actor, "item_ref", self._office.personal.item_reference(item))
+        with self._office.writing():
+            self._office.record_within(
+                actor, "person.search", "search/number", after={"number": item}, found=len(found)
+            )
+        return found
+
+    def list_departments(self) -> list[str]:
+        """Those that have answered about anybody."""
+        rows = fetch_all(
+            self._database,
+            # One step through the index for each name, however many answers there are.
+            "WITH RECURSIVE known (name) AS (SELECT MIN(department) FROM department_check UNION ALL"
+            " SELECT (SELECT MIN(department) FROM department_check WHERE department > name) FROM known"
+            " WHERE name IS NOT NULL) SELECT name FROM known WHERE name IS NOT NULL",
+        )
+        return [name for (name,) in rows]
+
+    def _lacking(
+        self, actor: Actor, wanted: MissingFilter, checks: Checks, on: date, after: int, size: int
+    ) -> Sequence[int]:
+        if not checks.required:
+            return []
+        care, values = _care_of(actor, first=6)
+        first = 6 + len(values)
+        lacks = " OR ".join(_LACKS.format(place=first + number) for number in range(len(checks.required)))
+        oldest = (on - timedelta(days=checks.max_age_days)).isoformat()
+        rows = fetch_all(
+            self._database,
+            _LACKING.format(care=care, lacks=lacks),
+            [wanted.county, wanted.area, after, oldest, size, *values, *checks.required],
+        )
+        return [household for (household,) in rows]
+
+    def _members(self, actor: Actor, column: Literal["member_id", "item_ref"], value: object) -> list[MemberOfFile]:
+        rows = fetch_all(
+            self._database,
+            "SELECT member_id, household_id, sealed, household.division FROM member JOIN household"  # noqa: S608
+            f" USING (household_id) WHERE {column} = ? AND left_at IS NULL ORDER BY household_id",
+            [value],
+        )
+        people = [(row, open_member(self._office.personal, row[0], row[2])) for row in rows if actor.cares_for(row[3])]
+        return [MemberOfFile(row[0], row[1], mask_name(one.name), mask(one.item)) for row, one in people]
+
+    def _missing_rows(self, lacking: Sequence[MissingCheck]) -> list[MissingRow]:
+        members = {
+            row["member_id"]: row
+            for row in fetch_records(
+                self._database,
+                "SELECT member_id, household_id, household_no, township, state, sealed FROM json_each(?) wanted"
+                " JOIN member ON member.member_id = wanted.value JOIN household USING (household_id)",
+                [json.dumps(sorted({one.member_id for one in lacking}))],
+            )
+        }
+        rows = []
+        for one in lacking:
+            row = dict(members[one.member_id])
+            person = open_member(self._office.personal, one.member_id, row.pop("sealed"))
+            rows.append(MissingRow(**row, name=mask_name(person.name), number=mask(person.item), lacks=one))
+        return rows
+
+    def _answer_row(self, actor: Actor, row: dict[str, object], today: date) -> AnswerRow:
+        sealed, number = row.pop("sealed"), row["member_id"]
+        household_id, household_no, township = (row.pop(name) for name in ("household_id", "household_no", "township"))
+        name = ""
+        if isinstance(sealed, bytes) and sealed and isinstance(number, int):
+            name = mask_name(open_member(self._office.personal, number, sealed).name)
+        answer = DepartmentChecks(self._office).shown(actor, row)
+        days = (today - date.fromisoformat(answer.as_of)).days
+        return AnswerRow(int(str(household_id)), str(household_no), str(township), name, days, answer)
+
+
+def _first(rows: Sequence[MissingRow], size: int, following: int | None = None) -> MissingPage:
+    """The rows of the first ``size`` households; the place of the last one if there may be more."""
+    households = list(dict.fromkeys(row.household_id for row in rows))
+    kept = set(households[:size])
+    if len(households) > size or following is not None:
+        following = households[:size][-1]
+    return MissingPage(tuple(row for row in rows if row.household_id in kept), following)
+
+
+def _care_of(actor: Actor, first: int = 7) -> tuple[str, list[object]]:
+    """A condition on ``household``, its values numbered from ``first`` on: the account's townships and bank."""
+    conditions, values = ["1"], list[object]()
+    if actor.townships:
+        places = range(first, first + len(actor.townships))
+        conditions.append("(" + " OR ".join(f"household.division GLOB ?{place} || '*'" for place in places) + ")")
+        values += actor.townships
+    if actor.bank is not None:
+        conditions.append(f"household.bank = ?{first + len(values)}")
+        values.append(actor.bank)
+    return " AND ".join(conditions), values

@@ -1,0 +1,1 @@
+"""``python -m scripts.bundle FOLDER``: everything that an installation without a network needs, as one archive."""

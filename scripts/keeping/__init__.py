@@ -1,0 +1,1 @@
+"""Keeping a home, whichever party's: backups, key shares, and the doctor."""
