@@ -17,7 +17,7 @@ from matcher.waiting import list_waiting
 
 router = APIRouter()
 
-KEPT_S = 5.0
+KEPT_S = 30.0
 """So long a number may be behind what others did; one's own step makes it new at once."""
 KINDS: Mapping[str, tuple[str, str]] = {
     "own": (mark("我领取的，待提出意见"), "/queue?stage=to_propose&claimed=mine"),
@@ -40,7 +40,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
 
 
 class Todo:
-    """How much waits for each account, remembered for a few seconds: every page shows it."""
+    """How much waits for each account, remembered for half a minute: every page shows it."""
 
     def __init__(self, office: Office, now: Callable[[], float] = time.monotonic) -> None:
         self._office = office

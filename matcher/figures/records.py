@@ -27,6 +27,8 @@ _WHOLES = (
     ("township", "product", "township <> '' AND product <> '' GROUP BY township, product"),
 )
 
+_OF_CELL = "(:township = '' OR township = :township) AND (:product = '' OR product = :product)"
+
 
 class IncomePair(NamedTuple):
     """A household's two accepted forms, and the yearly incomes in 分 on them."""
@@ -96,6 +98,16 @@ def compute_cells(database: Database, definition: Definition, as_of: AsOf) -> li
     return [Cell(definition.name, *row) for row in rows]
 
 
+def compute_cell(database: Database, definition: Definition, as_of: AsOf, township: str, product: str) -> Cell:
+    """One number of :func:`compute_cells` by itself, nought without a record; a fraction of the work of all."""
+    family = FAMILY_OF.format(household="household")
+    statement = f"""
+SELECT {_NUMBER[definition.counted]}, COUNT(DISTINCT family)
+FROM (SELECT value, {family} AS family FROM ({definition.records}) WHERE {_OF_CELL})"""  # noqa: S608
+    values = {**as_of.parameters(), "township": township, "product": product}
+    return Cell(definition.name, township, product, *database.conn.execute(statement, values).fetchone())
+
+
 def _records(definition: Definition) -> str:
     """The records with ``family``: the case that stands for their household in every year."""
     family = FAMILY_OF.format(household="one.household")
@@ -106,9 +118,8 @@ def select_records(
     database: Database, definition: Definition, as_of: AsOf, township: str, product: str, limit: int, offset: int
 ) -> list[Record]:
     """The records behind one number, in the order of their table."""
-    statement = f"""{_records(definition)}
-SELECT record, household, township, product, value FROM records
-WHERE (:township = '' OR township = :township) AND (:product = '' OR product = :product)
+    statement = f"""
+SELECT record, household, township, product, value FROM ({definition.records}) WHERE {_OF_CELL}
 ORDER BY LENGTH(record), record LIMIT :limit OFFSET :offset"""  # noqa: S608
     values: dict[str, Any] = {**as_of.parameters(), "township": township, "product": product}
     rows = database.conn.execute(statement, {**values, "limit": limit, "offset": offset}).fetchall()

@@ -17,7 +17,7 @@ from matcher.bureau.office import Office
 from matcher.figures.asof import find_as_of
 from matcher.figures.definitions import DEFINITIONS, VERSION, Definition
 from matcher.figures.families import make_families
-from matcher.figures.records import Cell, Record, compute_cells, select_records, without_empty
+from matcher.figures.records import Cell, Record, compute_cell, compute_cells, select_records, without_empty
 from matcher.rows import fetch_all, fetch_first
 from psi.errors import InputError, MingceError
 
@@ -215,7 +215,7 @@ class Figures:
             raise DayNotOver("a day that has not come", day=day.isoformat())
         with self._snapshot() as database:
             as_of = find_as_of(self._office, database, day)
-            cells = {(cell.township, cell.product): cell for cell in compute_cells(database, definition, as_of)}
+            now = compute_cell(database, definition, as_of, township, product)
             records = select_records(
                 database, definition, as_of, township, product, min(limit, LONGEST_TRACE), max(offset, 0)
             )
@@ -223,7 +223,6 @@ class Figures:
                 "SELECT value FROM figure WHERE (day, name, township, product) = (?, ?, ?, ?)",
                 [day.isoformat(), name, township, product],
             ).fetchone()
-        now = cells.get((township, product)) or Cell(name, township, product, 0, 0)
         return Trace(definition, day, now.value, now.households, kept[0] if kept else None, tuple(records))
 
     @contextmanager

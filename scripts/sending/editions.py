@@ -29,7 +29,7 @@ FullOption = Annotated[bool, typer.Option("--full", help="make a full edition, t
 STEP_NAMES = {
     "look": ("检查来源", "look at the source"),
     "read": ("读取并校验", "read and check"),
-    "stage": ("保存", "stage"),
+    "stage": ("去重并封存", "sort out and seal"),
     "compare": ("比对变化", "compare"),
     "encode": ("加密编码", "encode"),
     "write slices": ("写入分片", "write slices"),
@@ -136,7 +136,8 @@ def refresh(
 ) -> None:
     """For cron: publish a new edition if the list changed or the last one is a week old. One line says what happened.
 
-    While a new epoch takes over from an old one, both are refreshed, with a line for each.
+    While a new epoch takes over from an old one, both are refreshed, with a line for each. One that was killed, or
+    found the disk full, is simply run again: rows that were sealed already are not sealed again.
 
     Exit codes: 0 published or unchanged; 3 the list cannot be read; 4 it looks wrong (empty, shrunken, rolled
     back before) and waits for an operator; 7 another refresh is at work.

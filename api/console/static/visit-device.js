@@ -8,7 +8,7 @@ const format = byId("visit").dataset.format;
 export const spoken = Object.fromEntries(Array.from(document.querySelectorAll("[data-word]"), (one) => [one.dataset.word, one.textContent]));
 export const say = (name, values = {}) => Object.entries(values).reduce((text, [key, value]) => text.replace(`{${key}}`, value), spoken[name] ?? name);
 // `open`: {draft, release} of the visit on the screen. `sent(draft, done)` and `listChanged()` are the page's.
-export const here = { account: null, open: null, position: null, signedOut: false, offline: false, sending: false, failed: "", sent: null, listChanged: null };
+export const here = { account: null, open: null, position: null, signedOut: false, offline: false, sending: false, sendAgain: false, failed: "", sent: null, listChanged: null };
 const UNFINISHED = ["typing", "wrong"];
 
 // The bar at the top
@@ -112,10 +112,17 @@ export function notice(error) {
 }
 
 export async function send() {
-  if (here.sending || !here.account) return;
-  const release = await hold("visits-sending");
-  if (!release) return;
+  if (!here.account) return;
+  if (here.sending) {
+    here.sendAgain = true; // what was added, or the network that came back meanwhile
+    return;
+  }
   here.sending = true;
+  const release = await hold("visits-sending");
+  if (!release) {
+    here.sending = false; // another window sends
+    return;
+  }
   try {
     for (const { visit, status } of await store.listVisits(here.account)) if (status !== "along") await sendOne(visit);
   } catch (error) {
@@ -126,6 +133,10 @@ export async function send() {
   }
   await showBar();
   if (!byId("list").hidden) await here.listChanged();
+  if (here.sendAgain) {
+    here.sendAgain = false;
+    await send();
+  }
 }
 
 async function sendOne(id) {

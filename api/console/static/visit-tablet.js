@@ -350,7 +350,7 @@ async function begin() {
   window.addEventListener("online", () => { here.offline = false; refresh().then(send); });
   window.addEventListener("offline", showBar);
   document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && send());
-  setInterval(send, 30000);
+  setInterval(send, 10000);
 }
 
 begin();

@@ -41,6 +41,7 @@ _STEPS: tuple[tuple[str, Sequence[str]], ...] = (
     ("m014_trials", trials.TABLES),
     ("m015_cancelled_visits", visits.CANCELLING),
     ("m016_lists", (*households.COUNTING, *reviews.STAYS)),
+    ("m017_moves", households.MOVES),
 )
 
 BUREAU_MIGRATIONS = Migrations("bureau")

@@ -70,3 +70,8 @@ COUNTING = (
     "CREATE INDEX household_in_township ON household (township, division)",
     "DROP INDEX household_queue",  # household_waiting answers what it did
 )
+
+MOVES = (
+    # Who came to a state by a day: figures trace it from this alone.
+    "CREATE INDEX move_by_state ON household_move (to_state, household_id, at)",
+)
