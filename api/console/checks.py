@@ -181,7 +181,8 @@ def _missing(
     checks = _checks_of(office, wanted.county, today)
     page = lists.page_missing(actor, wanted, checks, today, after=after, size=PAGE) if checks.required else None
     counted = MissingFilter(wanted.county, wanted.area)
-    if page and wanted == counted and after == 0 and page.next is None:  # all of it is on the page
+    is_all = not wanted.why and (not wanted.department or [*checks.required] == [wanted.department])
+    if page and is_all and after == 0 and page.next is None:  # all of it is on the page
         counts = {one: len({r.household_id for r in page.rows if r.lacks.department == one}) for one in checks.required}
     else:
         counts = dict(lists.count_missing(actor, counted, checks, today, most=MOST_COUNTED))

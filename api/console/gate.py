@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
+from starlette.formparsers import MultiPartParser
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -34,6 +35,7 @@ UNFINISHED = frozenset({"second-factor", "sign-out"})
 MAX_OPEN_BYTES = 16 << 10
 MAX_FORM_BYTES = 1 << 20
 MAX_UPLOAD_BYTES = 16 << 20
+MultiPartParser.spool_max_size = MAX_UPLOAD_BYTES  # above its 1 MB, ID numbers would lie in a temporary file
 _UPLOAD = "multipart/form-data"
 _FORM = "application/x-www-form-urlencoded"
 

@@ -21,12 +21,14 @@ from psi.identifiers import mask, normalise_one
 
 # Of a county's households under way those that lack a fresh answer of one of the departments, in the order of their
 # numbers: ?1 county, ?2 area, ?3 after, ?4 the oldest day that counts, ?5 how many. The inner LIMIT keeps the two
-# apart: their numbers are sorted first, which an index gives, and members are looked at only until a page is full.
+# apart: their numbers are read from an index alone (':' follows '9') and sorted first, and members are looked at only
+# until a page is full.
 _LACKING = f"""
     SELECT household_id FROM (
         SELECT household_id FROM household
-        WHERE state IN ({", ".join(f"'{state}'" for state in UNDER_WAY)}) AND division GLOB ?1 || '*'
-        AND division GLOB ?2 || '*' AND household_id > ?3 AND {{care}} ORDER BY household_id LIMIT -1) household
+        WHERE state IN ({", ".join(f"'{state}'" for state in UNDER_WAY)}) AND division >= ?1 AND division < ?1 || ':'
+        AND division >= ?2 AND division < ?2 || ':' AND household_id > ?3 AND {{care}}
+        ORDER BY household_id LIMIT -1) household
     WHERE {{lacks}} LIMIT ?5
 """  # noqa: S608  our own words
 _LACKS = """EXISTS (

@@ -101,11 +101,13 @@ def compute_cells(database: Database, definition: Definition, as_of: AsOf) -> li
 def compute_cell(database: Database, definition: Definition, as_of: AsOf, township: str, product: str) -> Cell:
     """One number of :func:`compute_cells` by itself, nought without a record; a fraction of the work of all."""
     family = FAMILY_OF.format(household="household")
+    number = "NULL" if definition.counted is Counted.HOUSEHOLDS else _NUMBER[definition.counted]  # not counted twice
     statement = f"""
-SELECT {_NUMBER[definition.counted]}, COUNT(DISTINCT family)
+SELECT {number}, COUNT(DISTINCT family)
 FROM (SELECT value, {family} AS family FROM ({definition.records}) WHERE {_OF_CELL})"""  # noqa: S608
     values = {**as_of.parameters(), "township": township, "product": product}
-    return Cell(definition.name, township, product, *database.conn.execute(statement, values).fetchone())
+    value, households = database.conn.execute(statement, values).fetchone()
+    return Cell(definition.name, township, product, households if value is None else value, households)
 
 
 def _records(definition: Definition) -> str:

@@ -98,7 +98,7 @@ def fetch(running: Running, request: bytes, wait_s: float = 10) -> bytes:
 
 
 def test_both_ends(responder: Responder) -> None:
-    with serving(responder, linger_s=1.5) as running:
+    with serving(responder, linger_s=5) as running:
         request = running.request()
         first = fetch(running, request)
         assert running.positions(request, first) == list(range(8))
@@ -125,7 +125,7 @@ def test_nobody_asks(responder: Responder) -> None:
 
 
 def test_another_request_in_the_same_session_is_refused(responder: Responder) -> None:
-    with serving(responder, linger_s=1.5) as running:
+    with serving(responder, linger_s=5) as running:
         request = running.request()
         fetch(running, request)
         _, other = Requester.create(packed(range(5)))

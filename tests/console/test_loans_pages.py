@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import tempfile
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -301,6 +302,15 @@ def test_cells_that_would_do_harm_are_text(console: RunningConsole, office: Offi
 def test_a_form_larger_than_the_limit_is_refused_and_the_server_lives(console: RunningConsole, office: Office) -> None:
     answer = send_file(console.sign_in(BANK_ADMIN), "/loans/files/preview", "file", "a.csv", b"x" * (17 << 20))
     assert answer.status_code == 413
+
+
+def test_an_upload_never_lies_in_a_temporary_file(console: RunningConsole, monkeypatch: pytest.MonkeyPatch) -> None:
+    def rolled_over(_file: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", rolled_over)
+    answer = send_file(console.sign_in(BANK_ADMIN), "/loans/files/preview", "file", "a.csv", b"x" * (5 << 20))
+    assert answer.status_code == 422, answer.text
 
 
 def test_a_commitment_is_printed_signed_and_its_image_kept(console: RunningConsole, office: Office) -> None:

@@ -70,8 +70,8 @@ def served_demo(folder: Path, language: str = "zh") -> Iterator[tuple[subprocess
         else:
             pytest.fail(said)
     finally:
-        process.kill()
-        process.wait()
+        process.terminate()  # killed, it could not stop its server
+        process.wait(timeout=60)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
