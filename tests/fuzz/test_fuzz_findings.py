@@ -24,6 +24,7 @@ from matcher.handover import HANDOVER_SCHEMA, HandoverInvalid
 from matcher.tables import read_customers
 from matcher.tables.errors import TableDamaged
 from psi.edition import ManifestInvalid, SliceInvalid, parse_manifest, parse_slice, slice_schema
+from psi.identifiers import Verdict, normalise_one
 
 NUMBER = "990000198001011234"
 
@@ -146,3 +147,9 @@ def test_a_workbook_whose_entry_is_not_named_in_utf8(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(TableDamaged):
         read_customers(path)
+
+
+@pytest.mark.parametrize("number", ["950000800101123", "820000800101123"])
+def test_fifteen_digits_with_a_permits_place_are_no_usable_number(number: str) -> None:
+    """Their 18 digits are for somebody to look at, so 15 were usable and their own normal form was not."""
+    assert normalise_one(number) == (None, Verdict.REVIEW_PERMIT)

@@ -177,11 +177,10 @@ fn convert_15(number: &[u8], item: &mut [u8]) -> Verdict {
     long[6..8].copy_from_slice(b"19");
     long[8..17].copy_from_slice(&number[6..]);
     long[17] = check_character(&long[..17]);
-    if !is_real_date(&long[6..14]) {
-        return Verdict::BadDate;
+    match judge_18(&long, item) {
+        Verdict::Ok | Verdict::OkUnknownPlace => Verdict::OkConverted15,
+        refused => refused,
     }
-    item.copy_from_slice(&long);
-    Verdict::OkConverted15
 }
 
 fn check_character(digits: &[u8]) -> u8 {
@@ -332,6 +331,9 @@ mod tests {
         assert_eq!(verdict("990000800101999"), Verdict::ReviewCentenarian);
         assert_eq!(verdict("990000801301001"), Verdict::BadDate);
         assert_eq!(verdict("99000080010100X"), Verdict::BadCharacter);
+        // What is no usable number with 18 digits is none with 15, or the normal form would not stay itself.
+        assert_eq!(verdict("950000800101123"), Verdict::ReviewPermit);
+        assert_eq!(verdict("820000800101123"), Verdict::ReviewPermit);
     }
 
     #[test]
