@@ -60,7 +60,7 @@ def test_the_first_day_of_an_account(browser: Browser, office: Office, clock: Se
         page.fill("#password", password)
         page.fill("#code", TOTP(secret).at(clock.now()))
         page.click("main button")
-        assert page.locator(".who").inner_text().startswith(AUDITOR.name)
+        assert page.locator('.who a[href="/me"]').inner_text().startswith(AUDITOR.name)
         assert tab.complaints == []
 
 
