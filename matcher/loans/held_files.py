@@ -39,12 +39,12 @@ class HeldFile:
 
 def hold(office: Office, actor: Actor, file: HeldFile) -> str:
     """Keep it; returns the name by which :func:`read_held` finds it for the same account."""
-    parent = make_folder(office.home / FOLDER)
+    parent = make_folder(office.home.joinpath(FOLDER))
     forget_old(parent)
     name = office.random_bytes(16).hex()
     head = f"{file.bank}{file.suffix}\n".encode()
     sealed = office.personal.sealer.seal(head + file.content, "held_file", actor.name, name)
-    (make_folder(parent / name) / _CONTENT).write_bytes(sealed)
+    make_folder(parent.joinpath(name)).joinpath(_CONTENT).write_bytes(sealed)
     return name
 
 
@@ -53,7 +53,7 @@ def read_held(office: Office, actor: Actor, name: str) -> HeldFile:
     try:
         if not _NAME.fullmatch(name):
             raise FileNotFoundError(name)
-        sealed = (office.home / FOLDER / name / _CONTENT).read_bytes()
+        sealed = office.home.joinpath(FOLDER, name, _CONTENT).read_bytes()
         opened = office.personal.sealer.open(sealed, "held_file", actor.name, name)
     except (FileNotFoundError, SealedDataDamaged):
         raise HeldFileGone("the file of this preview is not kept for this account") from None
@@ -65,4 +65,4 @@ def read_held(office: Office, actor: Actor, name: str) -> HeldFile:
 def drop_held(office: Office, name: str) -> None:
     """After it was entered; again it changes nothing."""
     if _NAME.fullmatch(name):
-        shutil.rmtree(office.home / FOLDER / name, ignore_errors=True)
+        shutil.rmtree(office.home.joinpath(FOLDER, name), ignore_errors=True)

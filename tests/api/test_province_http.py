@@ -242,10 +242,10 @@ def test_junk_is_answered_with_a_client_error_and_nothing_of_it(shared_province:
 
 def test_health_is_answered_while_evaluations_run(province: RunningProvince) -> None:
     _, element = blinded(1)
-    large = province.request(element * 10_000)
+    large = province.request(element * 60_000)
     worker = threading.Thread(target=lambda: province.evaluate(large, OTHER_BANK))
+    begun_s, slowest_s = time.monotonic(), 0.0
     worker.start()
-    slowest_s = 0.0
     while worker.is_alive():
         started_s = time.monotonic()
         health = province.client.get("/healthz")
@@ -253,7 +253,7 @@ def test_health_is_answered_while_evaluations_run(province: RunningProvince) -> 
         assert health.json()["status"] == "ok"
         time.sleep(0.02)
     worker.join()
-    assert slowest_s < 0.5
+    assert slowest_s < (time.monotonic() - begun_s) / 2
     assert province.answers[-1].status_code == 200
 
 
