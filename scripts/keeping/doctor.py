@@ -17,7 +17,7 @@ from scripts.keeping.textfile import DoctorMetrics
 from scripts.language import say
 from scripts.output import print_result
 
-app = typer.Typer(help="体检。 What ails a home.")
+app = typer.Typer(add_completion=False)
 
 
 @app.callback(invoke_without_command=True)
@@ -29,7 +29,7 @@ def doctor(
     config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Look at a home's host, folder, keys, certificates, store, regular work and backup. Changes nothing.
+    """体检。 Look at a home's host, folder, keys, certificates, store, regular work and backup. Changes nothing.
 
     Exit code 0: sound. 4: only warnings. 1: errors.
 
