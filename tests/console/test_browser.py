@@ -52,9 +52,10 @@ def test_the_first_day_of_an_account(browser: Browser, office: Office, clock: Se
         page.fill("#code", TOTP(secret).at(clock.now()))
         page.click("main button")
         page.click(".sections >> text=审计")
+        page.wait_for_url(f"{console.url}/audit")
         assert page.title().startswith("审计")
         page.click("text=退出")
-        assert page.url == f"{console.url}/sign-in"
+        page.wait_for_url(f"{console.url}/sign-in")
         clock.advance(60)
         page.fill("#name", AUDITOR.name)
         page.fill("#password", password)

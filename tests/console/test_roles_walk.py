@@ -62,12 +62,13 @@ def test_every_role_through_its_sections(
     assert sections
     for section, address in zip(sections, addresses, strict=True):
         page.click(f".sections >> text={section}")
-        assert page.url.startswith(f"{world.url}{address}"), section
+        page.wait_for_url(f"{world.url}{address}**")
         assert page.locator("h1").count() == 1, section
         tab.keep(f"{role.value}-{str(address).strip('/')}-{size[0]}")
         first = page.locator(f"main table a[href^='{address}/']").first
         if first.count():
             first.click()
+            page.locator("h1").first.wait_for()
             assert page.locator("h1").count() == 1
             tab.keep(f"{role.value}-{str(address).strip('/')}-one-{size[0]}")
     page.click("text=退出")
