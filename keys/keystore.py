@@ -184,6 +184,11 @@ class KeyStore:
         with write_transaction(self._database):
             self._vault.record("epoch make current", f"{dataset}/{epoch}")
 
+    def record_settlement(self, detail: str) -> None:
+        """What was said of a restore (matcher.keeping.settling), with its signatures."""
+        with write_transaction(self._database):
+            self._vault.record("restore settle", "home", detail)
+
     def get_epoch(self, dataset: str, epoch: str) -> EpochRecord:
         """Raises EpochUnknown."""
         return _epoch_record(self._get_epoch_row(dataset, epoch))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from psi.columns import Column, data_of
+from psi.columns import Column, data_of, find_positions
 from psi.errors import InputError
 
 _BITS = 8
@@ -73,6 +74,25 @@ class ColumnFile:
             else:
                 high = middle
         return low
+
+    def find_rows(self, name: str, keys: Column) -> pa.Table:
+        """The rows whose value in an ascending 16-byte column is one of ``keys`` (ascending, none twice), in order.
+
+        The file is mapped and searched in place: what that takes grows with the keys, not with the file.
+        """
+        found = [self.schema.empty_table()]
+        with pa.memory_map(str(self.path)) as source:
+            reader = pa.ipc.open_file(source)
+            for number in range(reader.num_record_batches):
+                batch = reader.get_batch(number)
+                column = batch.column(name)
+                if not len(column) or not len(keys):
+                    continue
+                stop = bisect_right(keys, column[-1].as_py(), key=_value)
+                places = find_positions(column, keys[:stop]).drop_null()
+                found.append(pa.Table.from_batches([batch.take(places)]))
+                keys = keys[stop:]
+        return pa.concat_tables(found).combine_chunks()
 
     def _read(self, kind: pa.DataType, offset: int, start: int, stop: int) -> Column:
         if pa.types.is_boolean(kind):
@@ -204,6 +224,11 @@ def _outline(content: pa.Buffer, schema: pa.Schema) -> list[_Part]:
         parts.append(_Part(first, batch.num_rows, offsets))
         first += batch.num_rows
     return [part for part in parts if part.rows]
+
+
+def _value(scalar: Any) -> bytes:
+    value: bytes = scalar.as_py()
+    return value
 
 
 def _offset(column: Column, content: pa.Buffer) -> int:

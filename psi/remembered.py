@@ -83,6 +83,14 @@ class Remembered:
         """The same over the same base, with ``rows`` instead of what was remembered of them."""
         return Remembered(self.base, merge(self.changed, rows))
 
+    def concerning(self, references: Column) -> Remembered:
+        """Only what is remembered of rows with these references (ascending, none twice)."""
+        tables = (
+            table.take(find_positions(_column(table, "ref"), references).drop_null()).combine_chunks()
+            for table in (self.base, self.changed)
+        )
+        return Remembered(*tables)
+
     def whole(self) -> pa.Table:
         """All of it as one table ordered by ref: what a full edition remembers."""
         return merge(self.base, self.changed) if self.base.num_rows else self.changed

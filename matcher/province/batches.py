@@ -55,6 +55,10 @@ class Batches:
             hashes[kind] = file_sha256(path)
         write_atomic(self._folder / f"{part}.json", json.dumps(hashes).encode())
 
+    def count_sealed(self, part: int) -> int:
+        """How many rows of a part were encoded."""
+        return len(ColumnFile(self._path("sealed", part), self._schemas["sealed"]))
+
     def open(self, kind: str) -> list[ColumnFile]:
         """All parts' files of one of KINDS."""
         return [ColumnFile(self._path(kind, part), self._schemas[kind]) for part in range(self._parts)]

@@ -106,19 +106,34 @@ class Canaries:
     def join(self, plan: DatasetPlan, staged: StagedList, reference_key: bytes, *, dry_run: bool = False) -> StagedList:
         """The list with its canaries. One whose number or household is somebody's by now stays out, with an alarm."""
         divisions = staged.about.rows_by_division
-        fitting = (c for c in self.list_all(plan.dataset) if len(c.label) == 2 * plan.label.width)
+        known = self.list_all(plan.dataset)
+        fitting = (c for c in known if len(c.label) == 2 * plan.label.width)
         here = [canary for canary in fitting if int(canary.division) in divisions]
         free = _find_free(here, staged, plan.label.width)
-        for canary in here:
-            if canary not in free and not dry_run:
-                error = CanaryAssigned("a canary's number is on the list", number=canary.number, item=mask(canary.item))
-                self._ledger.sound_alarm(error, f"{plan.dataset} canary {canary.number}")
+        if not dry_run:
+            self._sound_alarms(plan.dataset, [canary for canary in here if canary not in free])
         rows = BaseRows(
             "".join(c.item for c in free).encode("ascii"),
             b"".join(bytes.fromhex(c.label) for c in free),
             pa.array([int(c.division) for c in free], pa.uint32()),
         )
-        return staged.with_extra(rows, reference_key, self.digest(plan.dataset))
+        absent = tuple(canary.number for canary in known if canary not in free)
+        return staged.with_extra(rows, reference_key, self.digest(plan.dataset), absent)
+
+    def find_assigned(
+        self, plan: DatasetPlan, present: Sequence[Canary], rows: BaseRows, *, dry_run: bool = False
+    ) -> list[Canary]:
+        """Of canaries in an edition those whose number or household is on one of these rows, with an alarm for each."""
+        items, labels = fixed(rows.items, ITEM_BYTES), fixed(rows.labels, plan.label.width)
+        assigned = _find_taken(present, items, labels) if len(rows) else []
+        if not dry_run:
+            self._sound_alarms(plan.dataset, assigned)
+        return assigned
+
+    def _sound_alarms(self, dataset: str, assigned: Sequence[Canary]) -> None:
+        for canary in assigned:
+            error = CanaryAssigned("a canary's number is on the list", number=canary.number, item=mask(canary.item))
+            self._ledger.sound_alarm(error, f"{dataset} canary {canary.number}")
 
     def export(self, dataset: str, bureau: PublicIdentity, divisions: Sequence[str], *, actor: str) -> bytes:
         """A file by which one bureau recognises the canaries of its counties: signed, and sealed to it.

@@ -10,17 +10,18 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from keys.envelope import open_envelope, sign_envelope
 from keys.files import FILE_MODE, building_path, make_folder, publish_folder, remove_leftovers
 from keys.identity import Identity, PublicIdentity
-from matcher.province.parts import RememberedFiles, count_parts
+from matcher.province.parts import PART_ROWS, RememberedFiles, count_parts
 from matcher.province.plan import SILENT, Observer
 from matcher.slices import check_slice_file, describe_slice, open_slice
 from psi.columnfile import ColumnFile, ColumnWriter
@@ -47,7 +48,9 @@ Fill = Callable[[Path], list[SliceEntry]]
 class Source:
     """Which file an edition was made from, so that the same file makes no new edition.
 
-    ``withdrawn`` are the files that the operator rolled back from, ``canaries`` the digest of those in the edition.
+    ``whole`` is the last whole list if that file is a change list, else empty. ``rows`` are the list's by then,
+    ``divisions`` how many in each; empty if an older version made the edition. ``withdrawn`` are the files that the
+    operator rolled back from, ``canaries`` the digest of those planted, ``absent`` the numbers of those left out.
     """
 
     sha256: str
@@ -55,9 +58,19 @@ class Source:
     rejected: int
     withdrawn: tuple[str, ...] = ()
     canaries: str = ""
+    whole: str = ""
+    divisions: dict[int, int] = field(default_factory=dict)
+    absent: tuple[int, ...] = ()
 
     def encode(self) -> bytes:
         return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def decode(cls, fields: dict[str, Any]) -> Source:
+        """From its JSON. Raises TypeError, ValueError, AttributeError if it is not one."""
+        lists = {name: tuple(fields.get(name, ())) for name in ("withdrawn", "absent")}
+        divisions = {int(name): rows for name, rows in fields.get("divisions", {}).items()}
+        return cls(**{**fields, **lists, "divisions": divisions})
 
 
 @dataclass(frozen=True)
@@ -159,8 +172,8 @@ class EditionFolders:
         folder = self.path(dataset, epoch, edition)
         try:
             envelope = (folder / "public" / MANIFEST).read_bytes()
-            source = _parse_source((folder / "private" / "source.json").read_bytes())
-        except (OSError, ValueError, TypeError) as error:
+            source = Source.decode(json.loads((folder / "private" / "source.json").read_bytes()))
+        except (OSError, ValueError, TypeError, AttributeError) as error:
             raise EditionInconsistent(f"edition {edition} cannot be read: {type(error).__name__}") from None
         payload = open_envelope(envelope, PAYLOAD_TYPE, self._identity)
         return Edition(folder, parse_manifest(payload), hashlib.sha256(payload).hexdigest(), source)
@@ -192,7 +205,7 @@ class EditionFolders:
         (public / MANIFEST).write_bytes(sign_envelope(identity, PAYLOAD_TYPE, payload))
         observer.step("write state")
         with pa.ipc.new_file(str(private / "rows.arrow"), STATE_SCHEMA) as writer:
-            for table in draft.state:
+            for table in _in_blocks(draft.state):
                 writer.write_table(table)
         (private / "source.json").write_bytes(draft.source.encode())
         observer.step("flush")
@@ -244,9 +257,21 @@ def _open_slice(path: Path, schema: pa.Schema) -> ColumnFile:
         raise SliceInvalid(f"not a slice: {type(error).__name__}") from None
 
 
-def _parse_source(content: bytes) -> Source:
-    fields = json.loads(content)
-    return Source(**{**fields, "withdrawn": tuple(fields.get("withdrawn", ()))})
+def _in_blocks(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows in blocks of PART_ROWS, so that the file does not depend on the parts they were made in."""
+    waiting = STATE_SCHEMA.empty_table()
+    for table in tables:
+        waiting = pa.concat_tables([waiting, table])
+        while waiting.num_rows >= PART_ROWS:
+            yield _copied(waiting.slice(0, PART_ROWS))
+            waiting = waiting.slice(PART_ROWS)
+    if waiting.num_rows:
+        yield _copied(waiting)
+
+
+def _copied(table: pa.Table) -> pa.Table:
+    """In one chunk of its own: a slice of one would be written with whatever bits stand behind its last row."""
+    return pa.concat_tables([table, table.slice(0, 0)]).combine_chunks()
 
 
 @dataclass(frozen=True)

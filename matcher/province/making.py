@@ -19,15 +19,15 @@ from keys.clock import Clock, format_time
 from keys.keystore import KeyStore
 from matcher.province.batches import Batches
 from matcher.province.editions import Draft, Edition, EditionFolders, Source, build_slices, copy_slices
-from matcher.province.parts import RememberedFiles, count_parts
+from matcher.province.parts import count_parts
 from matcher.province.plan import DatasetPlan, ListShrunk, Observer
-from matcher.province.staging import StagedList
+from matcher.province.staged import Staged
 from psi.columnfile import ColumnFile
 from psi.edition import BaseReference
-from psi.encoding import EncodingKeys, changed_rows, compare, encode_changed
+from psi.encoding import BaseRows, EncodingKeys, Progress, changed_rows, compare, encode_changed
 from psi.errors import InputError
 from psi.noise import noise_streams
-from psi.remembered import STATE_SCHEMA, difference, restore
+from psi.remembered import STATE_SCHEMA, Remembered, difference, restore
 from psi.slicing import ENTRY_SCHEMA, SliceBuilder, delta_entries, full_entries, sealed_run, sealed_schema
 
 Kind = Literal["full", "delta"]
@@ -75,25 +75,25 @@ class EditionMaker:
         """The key of the references by which lists and remembered rows are cut into parts."""
         return self._keys.derive_epoch_secret(plan.dataset, plan.epoch, "row references")
 
-    def compare(self, plan: DatasetPlan, staged: StagedList, current: Edition | None, observer: Observer) -> Tally:
+    def compare(self, plan: DatasetPlan, staged: Staged, current: Edition | None, observer: Observer) -> Tally:
         """Raises InputError if the label's layout is not the epoch's."""
         observer.step("compare", len(staged))
-        tally = Tally()
         if current is None:
-            for part in range(staged.parts):
-                tally = tally.plus(staged.count(part), 0, 0, 0)
-            return tally
+            return Tally(added=len(staged), to_encode=(len(staged),))
         if current.manifest.label != plan.label:
             raise InputError("the label's layout is fixed for the life of an epoch", dataset=plan.dataset)
-        keys, remembered = self._encoding_keys(plan, staged), current.open_remembered(staged.parts)
+        staged = staged.cut_for(current, full=False)
+        tally = Tally(kept=staged.untouched)
+        keys, remembered = self.encoding_keys(plan, staged), staged.open_remembered(current, full=False)
         for part in range(staged.parts):
-            found = compare(remembered.read(part), staged.read(part), keys, plan.label)
+            concerned = staged.concerned(remembered.read(part), part)
+            found = compare(concerned, staged.read(part), keys, plan.label)
             tally = tally.plus(found.added, found.changed, found.removed, found.kept)
             observer.progress(tally.rows)
         return tally
 
     def choose_kind(
-        self, plan: DatasetPlan, staged: StagedList, current: Edition | None, tally: Tally, *, full: bool
+        self, plan: DatasetPlan, staged: Staged, current: Edition | None, tally: Tally, *, full: bool
     ) -> Kind:
         """A delta, unless ``full`` is wanted or there is no base, a division is new or too much changed since it."""
         if full or current is None:
@@ -108,7 +108,7 @@ class EditionMaker:
     def encode(
         self,
         plan: DatasetPlan,
-        staged: StagedList,
+        staged: Staged,
         current: Edition | None,
         tally: Tally,
         kind: Kind,
@@ -117,55 +117,28 @@ class EditionMaker:
     ) -> Batches:
         """The only step that needs the epoch's key. What ``folder`` has of the same work already is not done again."""
         observer.step("encode", sum(tally.to_encode))
-        schemas = {"sealed": sealed_schema(plan.label), "entries": ENTRY_SCHEMA, "state": STATE_SCHEMA}
-        batches = Batches(folder, _work_key(staged, current, kind), staged.parts, schemas)
-        remembered = _remembered(current, staged.parts)
-        keys = self._encoding_keys(plan, staged)
+        staged = staged.cut_for(current, full=kind == "full")
+        batches = Batches(folder, work_key(staged, current, kind), staged.parts, encoded_schemas(plan))
+        remembered = staged.open_remembered(current, full=kind == "full")
+        keys = self.encoding_keys(plan, staged)
         done = 0
-        for part, rows in enumerate(tally.to_encode):
+        for part in range(staged.parts):
             if not batches.is_done(part):
                 ahead = _Ahead(observer, done)
-                batches.write(part, self._encode_part(plan, staged, part, remembered, keys, kind, ahead))
-            done += rows
+                rows, before = staged.read(part), remembered.read(part)
+                concerned = staged.concerned(before, part)
+                encoded = encode_part(plan, rows, before, concerned, keys, kind, threads=self._threads, progress=ahead)
+                batches.write(part, encoded)
+            done += batches.count_sealed(part)
             observer.progress(done)
         return batches
-
-    def _encode_part(
-        self,
-        plan: DatasetPlan,
-        staged: StagedList,
-        part: int,
-        remembered: RememberedFiles,
-        keys: EncodingKeys,
-        kind: Kind,
-        ahead: _Ahead,
-    ) -> dict[str, pa.Table]:
-        rows, before = staged.read(part), remembered.read(part)
-        comparison = compare(before, rows, keys, plan.label)
-        encoded = encode_changed(
-            comparison,
-            rows,
-            keys,
-            plan.label,
-            dataset=plan.dataset,
-            epoch=plan.epoch,
-            threads=self._threads,
-            progress=ahead,
-        )
-        after = before.replace(changed_rows(before, comparison, rows, encoded))
-        state = after.whole() if kind == "full" else after.changed
-        return {
-            "sealed": pa.table(sealed_run(encoded), schema=sealed_schema(plan.label)),
-            "entries": full_entries(state) if kind == "full" else delta_entries(after),
-            "state": state,
-        }
 
     def make(
         self,
         plan: DatasetPlan,
         number: int,
         current: Edition | None,
-        staged: StagedList,
+        staged: Staged,
         batches: Batches,
         kind: Kind,
         observer: Observer,
@@ -192,7 +165,10 @@ class EditionMaker:
         )
         about = staged.about
         reference = None if base is None else base.reference
-        draft = self._draft(plan, number, current, about.divisions, about.source, batches.states(), reference)
+        names = about.divisions
+        if kind == "delta" and current is not None:
+            names = names | current.manifest.divisions  # they stay until a whole list makes a full edition
+        draft = self._draft(plan, number, current, names, about.source, batches.states(), reference)
         draft = replace(draft, rows_to_write=sum(builder.rows_to_write.values()))
         fill = build_slices(builder, plan.bucket, plan.label, observer.progress)
         return self._folders.write(draft, fill, self._keys.get_identity(), observer)
@@ -208,7 +184,9 @@ class EditionMaker:
         draft = self._draft(plan, number, current, earlier.manifest.divisions, source, state, base)
         return self._folders.write(draft, copy_slices(earlier), self._keys.get_identity(), observer)
 
-    def _encoding_keys(self, plan: DatasetPlan, staged: StagedList) -> EncodingKeys:
+    def encoding_keys(self, plan: DatasetPlan, staged: Staged) -> EncodingKeys:
+        """All that encoding this list needs. Raises EpochStateError once the epoch is over."""
+
         def derive(purpose: str) -> bytes:
             return self._keys.derive_epoch_secret(plan.dataset, plan.epoch, purpose)
 
@@ -244,7 +222,7 @@ class EditionMaker:
             not_after=format_time(epoch.not_after),
             label=plan.label,
             bucket=plan.bucket,
-            divisions=divisions,
+            divisions=dict(sorted(divisions.items())),
             previous=None if current is None else current.manifest_sha256,
             state=state,
             source=source,
@@ -263,6 +241,43 @@ class _Ahead:
         self.observer.progress(self.before + done)
 
 
+def encode_part(
+    plan: DatasetPlan,
+    rows: BaseRows,
+    before: Remembered,
+    concerned: Remembered,
+    keys: EncodingKeys,
+    kind: Kind,
+    *,
+    threads: int = 0,
+    progress: Progress = None,
+) -> dict[str, pa.Table]:
+    """A part's rows as :class:`Batches` keeps them. ``concerned`` are those remembered rows to compare with."""
+    comparison = compare(concerned, rows, keys, plan.label)
+    encoded = encode_changed(
+        comparison,
+        rows,
+        keys,
+        plan.label,
+        dataset=plan.dataset,
+        epoch=plan.epoch,
+        threads=threads,
+        progress=progress,
+    )
+    after = before.replace(changed_rows(concerned, comparison, rows, encoded))
+    state = after.whole() if kind == "full" else after.changed
+    return {
+        "sealed": pa.table(sealed_run(encoded), schema=sealed_schema(plan.label)),
+        "entries": full_entries(state) if kind == "full" else delta_entries(after),
+        "state": state,
+    }
+
+
+def encoded_schemas(plan: DatasetPlan) -> dict[str, pa.Schema]:
+    """What :func:`encode_part` gives."""
+    return {"sealed": sealed_schema(plan.label), "entries": ENTRY_SCHEMA, "state": STATE_SCHEMA}
+
+
 def guard_shrinking(plan: DatasetPlan, tally: Tally) -> None:
     """Raise ListShrunk if more than ``shrink_limit`` of the rows is gone."""
     before = tally.kept + tally.changed + tally.removed
@@ -277,15 +292,11 @@ def guard_shrinking(plan: DatasetPlan, tally: Tally) -> None:
         )
 
 
-def _work_key(staged: StagedList, current: Edition | None, kind: Kind) -> str:
+def work_key(staged: Staged, current: Edition | None, kind: Kind) -> str:
     """Changes with whatever the encoded rows depend on: the list, its canaries, what is remembered, the kind."""
     about = staged.about
     parts = [about.key, about.source.canaries, None if current is None else current.manifest_sha256, kind]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def _remembered(current: Edition | None, parts: int) -> RememberedFiles:
-    return RememberedFiles(None, None, parts) if current is None else current.open_remembered(parts)
 
 
 def _restored(earlier: Edition, latest: Edition) -> Iterator[pa.Table]:

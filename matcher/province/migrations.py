@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlite_utils import Database, Migrations
 
+from matcher.numbering import give_once
 from matcher.province import budget_tables, certificate_tables, record_tables
 
 PROVINCE_MIGRATIONS = Migrations("province")
@@ -145,4 +146,10 @@ def m005_receivers_of_datasets(db: Database) -> None:
 @PROVINCE_MIGRATIONS()
 def m004_exchange_records(db: Database) -> None:
     for statement in record_tables.STATEMENTS:
+        db.execute(statement)
+
+
+@PROVINCE_MIGRATIONS()
+def m007_numbers(db: Database) -> None:
+    for statement in give_once("alarm", "declaration"):
         db.execute(statement)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from matcher.province.editions import Edition
 from matcher.province.making import Tally
 from matcher.province.plan import DatasetPlan, Outcome
-from matcher.province.staging import StagedList
+from matcher.province.staged import Staged
 
 
 def same_file(plan: DatasetPlan, current: Edition) -> Outcome:
@@ -27,7 +27,7 @@ def outcome_of(
     outcome: str,
     plan: DatasetPlan,
     edition: int | None,
-    staged: StagedList,
+    staged: Staged,
     tally: Tally | None = None,
     kind: str = "",
 ) -> Outcome:
@@ -48,6 +48,7 @@ def outcome_of(
         len(staged),
         kind,
         rejected=staged.about.source.rejected,
+        misfits=staged.misfits,
         source_sha256=staged.about.source.sha256,
         **changes,
     )

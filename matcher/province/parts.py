@@ -7,6 +7,7 @@ everything that is compared or remembered is done part by part.
 from __future__ import annotations
 
 from bisect import bisect_left
+from typing import Protocol
 
 from psi import remembered
 from psi.columnfile import ColumnFile
@@ -34,6 +35,12 @@ def cut_sorted(references: bytes, starts: list[bytes]) -> list[tuple[int, int]]:
     rows = range(len(references) // width)
     cuts = [bisect_left(rows, start, key=lambda row: references[row * width : row * width + width]) for start in starts]
     return list(zip([0, *cuts], [*cuts, len(rows)], strict=True))
+
+
+class Reader(Protocol):
+    """What is remembered of an edition, a part at a time."""
+
+    def read(self, part: int) -> remembered.Remembered: ...
 
 
 class RememberedFiles:

@@ -22,6 +22,46 @@ class ListWithdrawn(MingceError):
     code = "list_withdrawn"
 
 
+class ListSuperseded(MingceError):
+    """This whole list was published already, and change lists were taken in since: publishing it would undo them."""
+
+    code = "list_superseded"
+
+
+class WholeListNeeded(MingceError):
+    """A change list cannot be taken in before a refresh with the whole list; ``params["reason"]`` says why.
+
+    no_edition: there is nothing to change yet; older_version: the edition lacks what a change list needs; canaries:
+    some were planted since; too_many: more rows than memory should hold.
+    """
+
+    code = "whole_list_needed"
+
+
+class ChangesMisfit(MingceError):
+    """Too much of a change list contradicts the edition that is served; nothing was published.
+
+    ``params``: edition, rows, misfits (rows said to be new that are there, or changed or gone that are not).
+    """
+
+    code = "changes_misfit"
+
+
+class ChangesOutOfOrder(MingceError):
+    """A change list was made to follow on another edition than the one that is served; ``params``: edition, since."""
+
+    code = "changes_out_of_order"
+
+
+class ChangesUnclear(InputError):
+    """A change list cannot be understood; ``params``: reason, rows, row (the first in the file).
+
+    twice: it says two things about one number; operation: it has a word for an operation that nobody knows.
+    """
+
+    code = "changes_unclear"
+
+
 class NothingStaged(InputError):
     """There is no imported list, or no encoded edition, to go on with."""
 
@@ -58,7 +98,8 @@ class DatasetPlan:
 @dataclass(frozen=True)
 class Outcome:
     """What a step did: imported, checked, encoded, would_encode, published, would_publish, rolled_back,
-    would_roll_back or unchanged. ``kind`` is full or delta, "" where no edition was made.
+    would_roll_back or unchanged. ``kind`` is full or delta, "" where no edition was made. ``misfits`` are rows of a
+    change list that were taken in although they did not fit the edition before.
     """
 
     outcome: str
@@ -72,6 +113,7 @@ class Outcome:
     removed: int = 0
     unchanged: int = 0
     rejected: int = 0
+    misfits: int = 0
     source_sha256: str = ""
 
     def as_dict(self) -> dict[str, object]:

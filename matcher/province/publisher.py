@@ -17,11 +17,19 @@ from keys.files import exclusive_lock, make_folder
 from keys.keystore import KeyStore
 from matcher.province.canaries import Canaries
 from matcher.province.editions import Edition, EditionFolders
+from matcher.province.intake import ChangeIntake, refuse_old
 from matcher.province.ledger import Ledger
 from matcher.province.making import EditionMaker, Kind, Tally, guard_shrinking
 from matcher.province.outcomes import outcome_of, same_file
-from matcher.province.plan import SILENT, DatasetPlan, ListWithdrawn, NothingStaged, Observer, Outcome
+from matcher.province.plan import (
+    SILENT,
+    DatasetPlan,
+    NothingStaged,
+    Observer,
+    Outcome,
+)
 from matcher.province.records import EditionRecord
+from matcher.province.staged import Staged
 from matcher.province.staging import STAGING_SECRET, StagedList, Staging, find_list, list_key, stage_list
 from matcher.rejects import Reject
 from matcher.slices import file_sha256
@@ -54,6 +62,7 @@ class Publisher:
         self._canaries = Canaries(home, keystore, ledger, clock, random_bytes)
         self.folders = EditionFolders(home, keystore.get_identity().public)
         self._maker = EditionMaker(keystore, self.folders, clock, threads=threads)
+        self._intake = ChangeIntake(ledger, self._canaries, self._maker.reference_key)
 
     def import_list(
         self, plan: DatasetPlan, source: Path, observer: Observer = SILENT, *, dry_run: bool = False
@@ -87,13 +96,13 @@ class Publisher:
     ) -> Outcome:
         """Build the next edition from the imported list, without publishing it.
 
-        Raises NothingStaged, ListShrunk, ListWithdrawn.
+        Raises NothingStaged, ListShrunk, ListWithdrawn, ListSuperseded.
         """
         with self._exclusive():
             self._ledger.require_label(plan.dataset, plan.label, plan.schema.receivers)
             staged = self._staging.open_imported(plan, self._maker.reference_key(plan))
             current = self._current(plan)
-            _refuse_withdrawn(current, staged.about.source.sha256)
+            refuse_old(current, staged.about.source.sha256)
             tally = self._maker.compare(plan, staged, current, observer)
             if not accept_shrink:
                 guard_shrinking(plan, tally)
@@ -129,6 +138,8 @@ class Publisher:
         plan: DatasetPlan,
         source: Path,
         *,
+        changes: bool = False,
+        since: int | None = None,
         accept_shrink: bool = False,
         full: bool = False,
         dry_run: bool = False,
@@ -136,10 +147,11 @@ class Publisher:
     ) -> tuple[Outcome, list[Reject]]:
         """What cron calls: publish a new edition if the list changed or the last one is ``renew_days`` old.
 
+        ``changes``: ``source`` is no whole list but a change list, made to follow on edition ``since`` if that is said.
         ``full`` makes a full edition of it, and of an unchanged list whose edition is a delta.
-        Raises Locked if another refresh is at work, InputError kinds for a list that cannot be read,
-        ListShrunk for a suspicious one, ListWithdrawn. The served edition is untouched unless this
-        returns "published".
+        Raises Locked if another refresh is at work, InputError kinds for a list that cannot be read, ListShrunk for
+        a suspicious one, ListWithdrawn, ListSuperseded, of a change list also WholeListNeeded, ChangesMisfit. The
+        served edition is untouched unless this returns "published".
         """
         with self._exclusive():
             observer.step("look")
@@ -152,11 +164,15 @@ class Publisher:
                 if not dry_run:
                     self._staging.remove(self._staging.job(plan))
                 return same_file(plan, current), []
-            _refuse_withdrawn(current, digest)
+            refuse_old(current, digest)
             self._ledger.require_label(plan.dataset, plan.label, plan.schema.receivers)
             folder = self._staging.importing(plan) if dry_run else self._staging.job(plan) / "list"
             try:
-                staged = self._read_or_resume(plan, source, digest, folder, observer, dry_run=dry_run)
+                staged: Staged
+                if changes:
+                    staged = self._intake.take(plan, source, digest, current, observer, since=since, dry_run=dry_run)
+                else:
+                    staged = self._read_or_resume(plan, source, digest, folder, observer, dry_run=dry_run)
                 return self._refresh_from(
                     plan, staged, current, observer, wanted=wanted, full=full, accept=accept_shrink, dry_run=dry_run
                 )
@@ -178,7 +194,7 @@ class Publisher:
     def _refresh_from(
         self,
         plan: DatasetPlan,
-        staged: StagedList,
+        staged: Staged,
         current: Edition | None,
         observer: Observer,
         *,
@@ -212,7 +228,7 @@ class Publisher:
         plan: DatasetPlan,
         number: int,
         current: Edition | None,
-        staged: StagedList,
+        staged: Staged,
         tally: Tally,
         kind: Kind,
         observer: Observer,
@@ -287,7 +303,8 @@ class Publisher:
     def _is_due(self, plan: DatasetPlan, current: Edition) -> bool:
         age = self._clock.now() - parse_time(current.manifest.created_at)
         planted = self._canaries.digest(plan.dataset) != current.source.canaries
-        return planted or age >= timedelta(days=plan.renew_days)
+        is_old = not current.source.divisions  # an older version made it, and no change list can follow on it
+        return planted or is_old or age >= timedelta(days=plan.renew_days)
 
     def _clean(self, plan: DatasetPlan) -> None:
         kept = {record.edition for record in self._recorded(plan) if record.pruned_at is None}
@@ -333,8 +350,3 @@ class Publisher:
             observer.step("remove")
             self._clean(plan)
         observer.step("done")
-
-
-def _refuse_withdrawn(current: Edition | None, digest: str) -> None:
-    if current is not None and digest in current.source.withdrawn:
-        raise ListWithdrawn("this list was rolled back by the operator", edition=current.manifest.edition)

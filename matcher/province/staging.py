@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -20,8 +21,8 @@ import pyarrow as pa
 
 from keys.files import fsync_folder, make_folder, write_atomic
 from matcher.columns import list_columns
-from matcher.province.editions import Source
-from matcher.province.parts import count_parts, cut_sorted, part_starts
+from matcher.province.editions import Edition, Source
+from matcher.province.parts import RememberedFiles, count_parts, cut_sorted, part_starts
 from matcher.province.plan import DatasetPlan, ListShrunk, NothingStaged, Observer
 from matcher.province.spill import Spill, look_through, pack, read_runs, unpack
 from matcher.reasons import for_bank_column
@@ -33,7 +34,7 @@ from psi.columns import Column, data_of, fixed, pc, sorted_positions
 from psi.edition import LabelSchema, pack_labels
 from psi.encoding import ITEM_BYTES, BaseRows
 from psi.errors import InputError
-from psi.remembered import row_references
+from psi.remembered import Remembered, row_references
 
 STAGING_SECRET = "staging"  # noqa: S105  the name of a secret, not one
 _FORMAT = 1
@@ -58,7 +59,7 @@ class About:
     @classmethod
     def decode(cls, content: bytes) -> About:
         fields = json.loads(content)
-        fields["source"] = Source(**{**fields["source"], "withdrawn": tuple(fields["source"]["withdrawn"])})
+        fields["source"] = Source.decode(fields["source"])
         fields["rows_by_division"] = {int(name): rows for name, rows in fields["rows_by_division"].items()}
         fields["rejects"] = [Reject(*reject) for reject in fields["rejects"]]
         return cls(**fields)
@@ -80,24 +81,44 @@ class StagedList:
     def parts(self) -> int:
         return len(self.about.part_rows)
 
+    @property
+    def untouched(self) -> int:
+        """Of the published rows: a list says of each that it stays or, by silence, that it left."""
+        return 0
+
+    @property
+    def misfits(self) -> int:
+        return 0
+
     def count(self, part: int) -> int:
         return self.about.part_rows[part] + (len(self.extra[part]) if part in self.extra else 0)
 
     def read(self, part: int) -> BaseRows:
         """The rows of one part, in no order. Raises SealedDataDamaged, OSError."""
-        sealed = (self.folder / f"rows-{part}").read_bytes()
-        table = unpack(self.sealer.open(sealed, "rows", self.about.key, str(part)))
-        rows = BaseRows(data_of(table["item"]), data_of(table["label"]), table["slice"].combine_chunks())
-        return _join(rows, self.extra[part]) if part in self.extra else rows
+        rows = read_part(self.folder, self.sealer, self.about.key, part)
+        return join_rows(rows, self.extra[part]) if part in self.extra else rows
 
-    def with_extra(self, rows: BaseRows, reference_key: bytes, canaries: str) -> StagedList:
-        """The same list with some more rows; ``canaries`` is their digest."""
-        source = replace(self.about.source, canaries=canaries)
+    def open_remembered(self, current: Edition | None, *, full: bool) -> RememberedFiles:
+        """What is remembered of ``current``, in this list's parts: all of it, since a list says who left by silence."""
+        return RememberedFiles(None, None, self.parts) if current is None else current.open_remembered(self.parts)
+
+    def concerned(self, remembered: Remembered, part: int) -> Remembered:
+        """The remembered rows that the rows of a part are compared with."""
+        return remembered
+
+    def cut_for(self, current: Edition | None, *, full: bool) -> StagedList:
+        return self
+
+    def with_extra(
+        self, rows: BaseRows, reference_key: bytes, canaries: str, absent: tuple[int, ...] = ()
+    ) -> StagedList:
+        """The same list with some more rows; ``canaries`` is their digest, ``absent`` the numbers of those left out."""
+        source = replace(self.about.source, canaries=canaries, absent=absent)
         order = sorted_positions(row_references(reference_key, rows.items))
         references = row_references(reference_key, rows.items).take(order)
         ranges = cut_sorted(data_of(references).to_pybytes(), part_starts(self.parts))
         extra = {
-            part: _choose(rows, order[start:stop], self.about.label_width)
+            part: choose_rows(rows, order[start:stop], self.about.label_width)
             for part, (start, stop) in enumerate(ranges)
             if stop > start
         }
@@ -105,7 +126,7 @@ class StagedList:
 
     def save(self) -> None:
         """Make it what :func:`open_list` finds: written last, when every part is on disk."""
-        whole = reduce(_join, self.extra.values()) if self.extra else None
+        whole = reduce(join_rows, self.extra.values()) if self.extra else None
         table = b"" if whole is None else pack(_table_of(whole, self.about.label_width))
         write_atomic(self.folder / "extra", self.sealer.seal(table, "extra", self.about.key, ""))
         write_atomic(self.folder / "about", self.sealer.seal(self.about.encode(), "about", "", ""))
@@ -122,7 +143,7 @@ def open_list(folder: Path, sealer: Sealer, reference_key: bytes) -> StagedList 
         return staged
     table = unpack(extra)
     rows = BaseRows(data_of(table["item"]), data_of(table["label"]), table["slice"].combine_chunks())
-    return staged.with_extra(rows, reference_key, about.source.canaries)
+    return staged.with_extra(rows, reference_key, about.source.canaries, about.source.absent)
 
 
 def find_list(folder: Path, sealer: Sealer, reference_key: bytes, key: str) -> StagedList | None:
@@ -179,7 +200,7 @@ def read_list(plan: DatasetPlan, path: Path) -> BaseRows:
 
 def label_rows(listed: LabelledList, schema: ListSchema, label: LabelSchema) -> BaseRows:
     """A list as it is encoded: items, packed labels as a receiver may see them, and the slice of each row."""
-    return _label_rows(listed.items, listed.fields, listed.division, schema, label)
+    return labelled_rows(listed.items, listed.fields, listed.division, schema, label)
 
 
 class Staging:
@@ -190,7 +211,7 @@ class Staging:
         self._secret = secret
 
     def sealer(self, plan: DatasetPlan) -> Sealer:
-        return Sealer(self._secret(), f"staging {plan.dataset} {plan.epoch}")
+        return staging_sealer(self._secret(), plan)
 
     def imported(self, plan: DatasetPlan) -> Path:
         """The folder of the list that was imported."""
@@ -249,26 +270,52 @@ def _settle(
     for part in range(spill.finish()):
         table, more = drop_duplicates(spill.read(part), plan.duplicates, sifted.sheets)
         repeated += more
-        columns: dict[str, Column] = {name: table[name].combine_chunks() for name in table.column_names}
-        fields, division = labelled_columns(columns, plan.schema, plan.division)
-        _note_names(names, table, division)
-        rows = _label_rows(data_of(columns["item"]), fields, division, plan.schema, plan.label)
-        del table, columns, fields, division
-        for value in pc.value_counts(rows.slices).to_pylist():
-            by_division[value["values"]] = by_division.get(value["values"], 0) + value["counts"]
-        sealed = sealer.seal(pack(_table_of(rows, plan.label.width)), "rows", key, str(part))
-        write_atomic(folder / f"rows-{part}", sealed)
+        rows = rows_of_table(plan, table, names)
+        del table
+        count_divisions(by_division, rows)
+        write_part(folder, sealer, key, part, rows, plan.label.width)
         part_rows.append(len(rows))
         observer.progress(sum(part_rows))
     rejects = sifted.all_rejects(repeated)
-    source = Source(digest, sum(part_rows), len(rejects))
-    about = About(key, plan.label.width, _first_names(names), source, part_rows, by_division, rejects)
+    source = Source(digest, sum(part_rows), len(rejects), divisions=by_division)
+    about = About(key, plan.label.width, first_names(names), source, part_rows, by_division, rejects)
     return StagedList(folder, about, sealer)
 
 
-def _label_rows(
+def rows_of_table(plan: DatasetPlan, table: pa.Table, names: dict[tuple[str, str], int]) -> BaseRows:
+    """Checked rows of a list as they are encoded. ``names`` are noted as :func:`note_names` does."""
+    columns: dict[str, Column] = {name: table[name].combine_chunks() for name in table.column_names}
+    fields, division = labelled_columns(columns, plan.schema, plan.division)
+    note_names(names, table, division)
+    return labelled_rows(data_of(columns["item"]), fields, division, plan.schema, plan.label)
+
+
+def count_divisions(counts: dict[int, int], rows: BaseRows) -> None:
+    """Add how many of these rows are in each division."""
+    for value in pc.value_counts(rows.slices).to_pylist():
+        counts[value["values"]] = counts.get(value["values"], 0) + value["counts"]
+
+
+def write_part(folder: Path, sealer: Sealer, key: str, part: int, rows: BaseRows, label_width: int) -> None:
+    """Seal a part of the list with this key into a folder, for :func:`read_part`."""
+    write_atomic(folder / f"rows-{part}", sealer.seal(pack(_table_of(rows, label_width)), "rows", key, str(part)))
+
+
+def read_part(folder: Path, sealer: Sealer, key: str, part: int) -> BaseRows:
+    """Raises SealedDataDamaged, OSError."""
+    table = unpack(sealer.open((folder / f"rows-{part}").read_bytes(), "rows", key, str(part)))
+    return BaseRows(data_of(table["item"]), data_of(table["label"]), table["slice"].combine_chunks())
+
+
+def staging_sealer(secret: bytes, plan: DatasetPlan, random_bytes: Callable[[int], bytes] = os.urandom) -> Sealer:
+    """Seals what waits of this dataset and epoch; ``secret`` is the home's STAGING_SECRET."""
+    return Sealer(secret, f"staging {plan.dataset} {plan.epoch}", random_bytes)
+
+
+def labelled_rows(
     items: pa.Buffer, fields: dict[str, Column], division: Column, schema: ListSchema, label: LabelSchema
 ) -> BaseRows:
+    """Columns of a list as they are encoded."""
     fields = dict(fields)
     for each in schema.fields:
         if each.type == "reasons" and "bank" in schema.receivers:
@@ -277,7 +324,7 @@ def _label_rows(
     return BaseRows(items, labels, pc.utf8_slice_codeunits(division, 0, 6).cast(pa.uint32()))
 
 
-def _note_names(names: dict[tuple[str, str], int], table: pa.Table, division: Column) -> None:
+def note_names(names: dict[tuple[str, str], int], table: pa.Table, division: Column) -> None:
     """For each division's code and name the place of the first row that has them."""
     if "division_name" not in table.column_names:
         return
@@ -288,7 +335,7 @@ def _note_names(names: dict[tuple[str, str], int], table: pa.Table, division: Co
         names[pair] = min(row["place_min"], names.get(pair, row["place_min"]))
 
 
-def _first_names(names: dict[tuple[str, str], int]) -> dict[str, str]:
+def first_names(names: dict[tuple[str, str], int]) -> dict[str, str]:
     """The name that a division has first in the file, in the file's order."""
     found: dict[str, str] = {}
     for code, name in sorted(names, key=names.__getitem__):
@@ -297,12 +344,14 @@ def _first_names(names: dict[tuple[str, str], int]) -> dict[str, str]:
     return found
 
 
-def _choose(rows: BaseRows, order: Column, width: int) -> BaseRows:
+def choose_rows(rows: BaseRows, order: Column, width: int) -> BaseRows:
+    """Some of the rows, by their positions; ``width`` is the label's."""
     items, labels = fixed(bytes(rows.items), ITEM_BYTES), fixed(bytes(rows.labels), width)
     return BaseRows(data_of(items.take(order)), data_of(labels.take(order)), rows.slices.take(order))
 
 
-def _join(rows: BaseRows, more: BaseRows) -> BaseRows:
+def join_rows(rows: BaseRows, more: BaseRows) -> BaseRows:
+    """Both lists' rows."""
     return BaseRows(
         bytes(rows.items) + bytes(more.items),
         bytes(rows.labels) + bytes(more.labels),

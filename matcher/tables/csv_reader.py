@@ -8,35 +8,65 @@ from __future__ import annotations
 import codecs
 import csv
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TextIO
 
 from matcher.columns import ColumnMapping
 from matcher.tables.batch import TableBatch, batches_of_records
 from matcher.tables.errors import EncodingUnknown, TableDamaged, TableEmpty, TableTooLarge
+from matcher.tables.plain_csv import Rest, read_plain
+from psi.errors import InputError
 
 _BLOCK_BYTES = 1 << 20
+_PLAIN = {"utf-8": 0, "utf-8-sig": len(codecs.BOM_UTF8)}  # encodings that are read in bytes, and their mark
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
 def read_csv(path: Path, mapping: ColumnMapping, batch_rows: int) -> Iterator[TableBatch]:
     """Raises the errors of matcher.tables.errors and matcher.columns."""
     encoding = detect_encoding(path)
-    with path.open(encoding=encoding, newline="") as stream:
-        separator = _separator(stream.readline())
+    with ExitStack() as opened:
+        stream = opened.enter_context(path.open(encoding=encoding, newline=""))
+        separator = separator_of(stream.readline())
         stream.seek(0)
-        reader = csv.reader(stream, delimiter=separator, strict=True)
+        lines = _Lines(stream)
+        reader = csv.reader(lines, delimiter=separator, strict=True)
+        line = 0  # of the file, before those that the reader has counted
         try:
             header, header_row = _header(reader, path)
             places = mapping.locate(header)
-            yield from batches_of_records(reader, len(header), places, header_row + 1, batch_rows)
+            row = header_row + 1
+            if encoding in _PLAIN:
+                rest = Rest(lines.bytes_read + _PLAIN[encoding], row)
+                yield from read_plain(path, separator, len(header), places, rest, batch_rows)
+                line, row = reader.line_num + rest.row - row, rest.row
+                stream = opened.enter_context(path.open(encoding="utf-8", newline=""))
+                stream.seek(rest.offset)
+                reader = csv.reader(stream, delimiter=separator, strict=True)
+            yield from batches_of_records(reader, len(header), places, row, batch_rows)
         except csv.Error as error:
-            # An unclosed quote ends here too: it makes one cell of the rest of the file.
-            detail, line = str(error), reader.line_num
-            if "field limit" in detail:
-                raise TableTooLarge(
-                    "a cell is too large", file=path.name, line=line, limit=csv.field_size_limit()
-                ) from None
-            raise TableDamaged(detail, file=path.name, line=line) from None
+            raise refusal_of(error, path, line + reader.line_num) from None
+
+
+class _Lines:
+    """The lines of a stream, counted in bytes of UTF-8."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.bytes_read = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._stream:
+            self.bytes_read += len(line.encode())
+            yield line
+
+
+def refusal_of(error: csv.Error, path: Path, line: int) -> InputError:
+    """What a broken record means. An unclosed quote ends here too: it makes one cell of the rest of the file."""
+    if "field limit" in str(error):
+        return TableTooLarge("a cell is too large", file=path.name, line=line, limit=csv.field_size_limit())
+    return TableDamaged(str(error), file=path.name, line=line)
 
 
 def _header(reader: Iterator[list[str]], path: Path) -> tuple[list[str], int]:
@@ -46,7 +76,7 @@ def _header(reader: Iterator[list[str]], path: Path) -> tuple[list[str], int]:
     raise TableEmpty("the file is empty", file=path.name)
 
 
-def _separator(first_line: str) -> str:
+def separator_of(first_line: str) -> str:
     """Excel's "Unicode text" is separated by TAB."""
     return "\t" if "\t" in first_line and "," not in first_line else ","
 

@@ -35,6 +35,10 @@ class TableEmpty(InputError):
     code = "table_empty"
 
 
+class NoRows(TableEmpty):
+    """The file has its headers and nothing below them."""
+
+
 class ColumnType(InputError):
     """A column's type cannot hold its field: an ID number kept as an integer; ``params``: file, field, type."""
 

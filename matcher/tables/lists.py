@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -160,7 +160,12 @@ def sift_table(
     """The good rows of a file in batches: the columns that ``check`` keeps, ``row``, ``item``, ``verdict`` and, as a
     number, ``sheet``. What else there is goes to ``sifted``. Raises as read_table does.
     """
-    for batch in read_table(path, mapping, batch_rows=batch_rows):
+    yield from sift_batches(read_table(path, mapping, batch_rows=batch_rows), check, sifted)
+
+
+def sift_batches(batches: Iterable[TableBatch], check: Check, sifted: Sifted) -> Iterator[dict[str, Column]]:
+    """The same of batches that come from anywhere."""
+    for batch in batches:
         if batch.sheet not in sifted.sheets:
             sifted.sheets.append(batch.sheet)
         good, refused = _sift(batch, check)

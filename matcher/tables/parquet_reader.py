@@ -19,6 +19,13 @@ def read_parquet(path: Path, mapping: ColumnMapping, batch_rows: int) -> Iterato
 
     Raises the errors of matcher.tables.errors and matcher.columns.
     """
+    yield from read_row_groups(path, mapping, batch_rows)
+
+
+def read_row_groups(
+    path: Path, mapping: ColumnMapping, batch_rows: int, groups: range | None = None, row: int = 2
+) -> Iterator[TableBatch]:
+    """The same of some row groups, else of all, of which the first row is ``row`` as if a header stood in row 1."""
     try:
         with pq.ParquetFile(path) as table:
             schema = table.schema_arrow
@@ -26,8 +33,8 @@ def read_parquet(path: Path, mapping: ColumnMapping, batch_rows: int) -> Iterato
             for name, place in places.items():
                 _check_type(path, name, schema.field(place).type)
             wanted = [schema.names[place] for place in places.values()]
-            row = 2  # as if a header stood in row 1, like in the other formats
-            for batch in table.iter_batches(batch_size=batch_rows, columns=wanted):
+            chosen = None if groups is None else list(groups)
+            for batch in table.iter_batches(batch_size=batch_rows, columns=wanted, row_groups=chosen):
                 batch.validate(full=True)  # a file may hold text that is not UTF-8
                 columns = {name: _as_text(batch.column(schema.names[place])) for name, place in places.items()}
                 yield TableBatch(row_numbers(range(row, row + batch.num_rows)), columns)

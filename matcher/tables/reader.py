@@ -8,7 +8,7 @@ from pathlib import Path
 from matcher.columns import ColumnMapping
 from matcher.tables.batch import DEFAULT_BATCH_ROWS, TableBatch
 from matcher.tables.csv_reader import read_csv
-from matcher.tables.errors import FormatUnknown, TableEmpty
+from matcher.tables.errors import FormatUnknown, NoRows, TableEmpty
 from matcher.tables.parquet_reader import read_parquet
 from matcher.tables.xlsx_reader import read_xlsx
 from psi.errors import InputError
@@ -35,7 +35,7 @@ def read_table(path: Path, columns: ColumnMapping, *, batch_rows: int = DEFAULT_
         error.params.setdefault("file", path.name)
         raise
     if empty:
-        raise TableEmpty("no row of data", file=path.name)
+        raise NoRows("no row of data", file=path.name)
 
 
 def _format(path: Path) -> str:

@@ -17,6 +17,7 @@ from scripts.benchmarks.bench_claims import bench_claims
 from scripts.benchmarks.bench_console import bench_console
 from scripts.benchmarks.bench_endpoint import bench_endpoint
 from scripts.benchmarks.bench_province import bench_province
+from scripts.benchmarks.bench_spark import bench_spark
 from scripts.benchmarks.kernel import measure_checks, measure_kernel
 from scripts.benchmarks.machine import describe_machine
 from scripts.benchmarks.measure import MIN_RUNS, Scaling
@@ -36,6 +37,7 @@ app.command("endpoint")(bench_endpoint)
 app.command("casework")(bench_casework)
 app.command("claims")(bench_claims)
 app.command("province")(bench_province)
+app.command("spark")(bench_spark)
 app.command("console")(bench_console)
 
 

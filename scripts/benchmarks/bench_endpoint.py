@@ -13,12 +13,14 @@ from keys.clock import SystemClock
 from keys.files import write_atomic
 from scripts.benchmarks.endpoint import FULL, QUICK, Endpoint, Soak, measure_endpoint
 from scripts.benchmarks.machine import describe_machine
+from scripts.benchmarks.processes import ROUNDS, SECONDS, measure_processes
 from scripts.home import JsonOption
 from scripts.language import say
 from scripts.output import out as console
 from scripts.output import print_table, progress_bars
 
 FORMAT = "mingce-bench-endpoint/1"
+PROCESSES_FORMAT = "mingce-bench-processes/1"
 STEPS = {
     "throughput": ("吞吐", "throughput"),
     "overload": ("三倍过载", "overload"),
@@ -31,6 +33,9 @@ def bench_endpoint(
     quick: Annotated[bool, typer.Option("--quick", help="a few seconds: a smoke test, not figures to quote")] = False,
     soak_minutes: Annotated[float, typer.Option(min=0, help="then run so long at --load, and watch memory")] = 0,
     load: Annotated[float, typer.Option(min=0.05, max=1, help="share of the capacity that the soak asks for")] = 0.7,
+    processes: Annotated[
+        int | None, typer.Option(min=2, max=16, help="instead: one process beside so many over the same home")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="where to write the JSON document")] = None,
     json_: JsonOption = False,
 ) -> None:
@@ -39,9 +44,14 @@ def bench_endpoint(
     Server and generator have one core each, so two cores are needed and the rest of the machine should be idle.
     About a minute and a half without a soak.
 
+    With --processes, what more processes bring on this machine, and that each batch is charged once: a minute.
+
     Example: mingce bench endpoint --soak-minutes 30 --out endpoint.json
     """
     machine = describe_machine(SystemClock())
+    if processes is not None:
+        _bench_processes(processes, machine, quick=quick, out=out, as_json=json_)
+        return
     with progress_bars(quiet=json_) as steps:
         measured = measure_endpoint(
             QUICK if quick else FULL,
@@ -50,13 +60,43 @@ def bench_endpoint(
             tell=lambda step: steps.begin(say(*STEPS[step])),
         )
     document = {"format": FORMAT, "machine": machine, "quick": quick, **asdict(measured)}
+    if not _write(document, out, as_json=json_):
+        _print(measured)
+
+
+def _bench_processes(
+    processes: int, machine: dict[str, object], *, quick: bool, out: Path | None, as_json: bool
+) -> None:
+    with progress_bars(quiet=as_json) as steps:
+        rounds, seconds = (1, 1.0) if quick else (ROUNDS, SECONDS)
+        measured = measure_processes(processes, rounds=rounds, seconds=seconds, tell=steps.begin)
+    document = {"format": PROCESSES_FORMAT, "machine": machine, "quick": quick, **asdict(measured)}
+    if not _write(document, out, as_json=as_json):
+        columns = [
+            *(say("进程", "processes"), say("次/秒", "per second"), say("每批处理器毫秒", "processor ms a batch")),
+            *(say("用核", "cores had"), say("应答", "answered"), say("推迟", "put off"), "p50", "p99"),
+        ]
+        print_table(
+            say(f"{measured.cores} 核、{measured.callers} 路", f"{measured.cores} cores, {measured.callers} callers"),
+            columns,
+            [
+                (
+                    *(row.processes, f"{row.per_s:,}", row.cpu_ms, row.cores, row.answered, row.put_off),
+                    *(row.answered_ms.get(name, "") for name in ("p50", "p99")),
+                )
+                for row in measured.rows
+            ],
+        )
+
+
+def _write(document: dict[str, object], out: Path | None, *, as_json: bool) -> bool:
+    """Whether it went to standard output."""
     encoded = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
     if out is not None:
         write_atomic(out, encoded.encode())
-    if json_:
+    if as_json:
         typer.echo(encoded, nl=False)
-    else:
-        _print(measured)
+    return as_json
 
 
 def _print(measured: Endpoint) -> None:

@@ -25,6 +25,7 @@ STEPS = {
     "generate": ("生成名单", "make up a list"),
     "first edition": ("首版", "first edition"),
     "a night": ("每日更新", "a night"),
+    "a night by changes": ("按变更清单更新", "a night by changes"),
     "compaction": ("合并为全量", "compaction"),
     "look-up": ("查找", "look-up"),
 }
@@ -38,7 +39,7 @@ def bench_province(
     out: Annotated[Path | None, typer.Option(help="where to write the JSON document")] = None,
     json_: JsonOption = False,
 ) -> None:
-    """Publish a made-up list, a night in which 1,000 rows left and the compaction of both, and look people up.
+    """Publish a made-up list, a night in which 1,000 rows left, one by a change list, compact them, and look people up.
 
     A minute for a million rows. Exit code 1 if a command needed more than 2 GiB of memory.
 

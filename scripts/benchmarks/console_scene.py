@@ -6,9 +6,10 @@ the store (scripts.benchmarks.lending). It takes minutes, so it is made once in 
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from keys.clock import SettableClock
@@ -17,12 +18,14 @@ from matcher.accounts.model import NewAccount
 from matcher.accounts.sign_in import SignIn
 from matcher.bureau.actors import Actor, Role
 from matcher.bureau.office import STORE_SECRET, Office
+from matcher.checks.service import UNDER_WAY, DepartmentChecks
 from matcher.claims.service import Claims
 from matcher.figures.service import Figures
-from matcher.households import Households
+from matcher.households import Households, Policies
 from matcher.policy import list_examples
 from matcher.reviews import Reviews
 from matcher.rows import fetch_all
+from matcher.schemas import get_schema
 from matcher.visits.service import Visits
 from scripts import templates
 from scripts.benchmarks.casework import (
@@ -47,6 +50,7 @@ MOST_VISITS = 2_000
 TOWNSHIP = f"{COUNTY}100"
 QUARTERS = 8
 _CLAIMED = 1_000
+_NEVER_ASKED, _LONG_AGO = 5_000, 499  # one household in so many
 _MADE = ".mingce-bench-console"
 _NAME = "演示县财政局（压测）"
 _ADMINS = ("guanli1", "guanli2")
@@ -84,6 +88,8 @@ def _make(home: Home, folder: Path, households: int, tell: Callable[[str], None]
         adopt_example(store.office)
         _make_accounts(store.office)
         _spread(store.office, households)
+        tell("answers")
+        _answer(store.office)
     finally:
         store.close()
     tell("lend")
@@ -129,3 +135,24 @@ def _spread(office: Office, households: int) -> None:
     visits.plan(PROPOSER, COUNTY, office.today(), households=chosen)
     planned = fetch_all(office.database, "SELECT visit_id FROM visit ORDER BY visit_id LIMIT ?", [MOST_VISITS])
     visits.assign_many(PROPOSER, [row[0] for row in planned], ACCOUNTS[Role.BANK_MANAGER], grid_officer="演示网格员")
+
+
+def _answer(office: Office) -> None:
+    """The departments answered for nearly everybody: what is lacking is rare, which is the hardest to find."""
+    checks, today = DepartmentChecks(office), office.today()
+    required = Policies(office).policy_for(COUNTY, today).policy.checks.required
+    members = fetch_all(
+        office.database,
+        "SELECT household_id, member_id FROM member JOIN household USING (household_id)"
+        " WHERE state IN (SELECT value FROM json_each(?)) AND left_at IS NULL ORDER BY member_id",
+        [json.dumps(UNDER_WAY)],
+    )
+    for department in required:
+        schema = get_schema(f"{department}/1")
+        with office.writing():
+            for household, member in members:
+                if household % _NEVER_ASKED:
+                    as_of = today - timedelta(days=730 if household % _LONG_AGO == 0 else 30)
+                    checks.enter_within(
+                        PROPOSER, member, department, schema, label=None, as_of=as_of, document_no=f"演示函{member}"
+                    )

@@ -117,8 +117,8 @@ def measure_endpoint(spans: Spans, *, soak_minutes: float, soak_load: float, tel
     server_core, generator_core = cores[-1], cores[0]
     with TemporaryDirectory(prefix="mingce-bench-") as name, _pinned(generator_core):
         fixture = ProvinceFixture.create(Path(name) / "province")
-        with ServedProvince(fixture, server_core) as server:
-            generator = Generator(server.host, server.port, fixture, BATCH)
+        with ServedProvince(fixture, {server_core}) as server:
+            generator = Generator([server.place], fixture, BATCH)
             tell("throughput")
             throughput = _throughput(server, generator, server_core, spans)
             capacity = throughput.http_per_s / BATCH

@@ -13,7 +13,7 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import quantiles
 from typing import Self
@@ -62,13 +62,15 @@ def percentiles_ms(times_s: list[float]) -> dict[str, float]:
 class Generator:
     """Evaluate requests of one size, signed by each bank in turn, and /healthz beside them."""
 
-    def __init__(self, host: str, port: int, fixture: ProvinceFixture, batch: int) -> None:
-        self._place = (host, port)
+    def __init__(self, places: Sequence[tuple[str, int]], fixture: ProvinceFixture, batch: int) -> None:
+        """``places`` are the endpoints' addresses, asked in turn; /healthz at the first."""
+        self._first = places[0]
+        self._places = itertools.cycle(places)
         self._fixture = fixture
         self._elements = BlindedBatch(MODE_VOPRF, made_up_items(batch), ITEM_BYTES, seed=bytes(32)).blinded_elements
         self._banks = itertools.cycle(fixture.banks)
         self._random = random.Random(0)  # noqa: S311  arrival times, not secrets
-        self._idle: list[_Link] = []
+        self._idle: dict[tuple[str, int], list[_Link]] = {place: [] for place in places}
 
     def closed_loop(self, seconds: float, callers: int) -> Outcome:
         """As fast as ``callers`` get answers: what the endpoint can do."""
@@ -108,8 +110,9 @@ class Generator:
         await load(outcome)
         outcome.seconds = time.perf_counter() - began_s
         health.cancel()
-        while self._idle:
-            self._idle.pop().writer.close()
+        for links in self._idle.values():
+            while links:
+                links.pop().writer.close()
         return outcome
 
     async def _watch_health(self, outcome: Outcome) -> None:
@@ -117,7 +120,7 @@ class Generator:
         due_s = time.perf_counter()
 
         async def ask(due_s: float) -> None:
-            link = await _Link.open(self._place)
+            link = await _Link.open(self._first)
             try:
                 await link.exchange(HEALTH)
                 outcome.health_s.append(time.perf_counter() - due_s)
@@ -131,9 +134,10 @@ class Generator:
                 due_s += HEALTH_EVERY_S
 
     async def _send(self, request: bytes, due_s: float, outcome: Outcome) -> None:
+        place = next(self._places)
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                link = self._take_idle() or await _Link.open(self._place)
+                link = self._take_idle(self._idle[place]) or await _Link.open(place)
                 status, stays_open = await link.exchange(request)
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             outcome.statuses[0] += 1
@@ -143,16 +147,17 @@ class Generator:
             outcome.latencies_s.append(time.perf_counter() - due_s)
         if stays_open:
             link.idle_since_s = time.perf_counter()
-            self._idle.append(link)
+            self._idle[place].append(link)
         else:
             link.writer.close()
 
-    def _take_idle(self) -> _Link | None:
+    @staticmethod
+    def _take_idle(links: list[_Link]) -> _Link | None:
         """The connection used last, unless the server may be closing it just now."""
-        if self._idle and time.perf_counter() - self._idle[-1].idle_since_s < KEPT_S:
-            return self._idle.pop()
-        while self._idle:
-            self._idle.pop().writer.close()
+        if links and time.perf_counter() - links[-1].idle_since_s < KEPT_S:
+            return links.pop()
+        while links:
+            links.pop().writer.close()
         return None
 
     def _request(self) -> bytes:

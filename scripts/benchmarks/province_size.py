@@ -1,7 +1,8 @@
-"""A province's list at its own size: first edition, a night, compaction and look-up, with memory and disk watched."""
+"""A province's list at its own size: first edition, nights, compaction and look-up, with memory and disk watched."""
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import sys
@@ -56,16 +57,21 @@ def measure_province(folder: Path, rows: int, county: str, tell: Callable[[str],
     generate_county(folder / "base.csv", CountySpec(rows=rows, county=county))
     job.run("province", "init", "province", "--name", "bench province")
     job.run("keys", "create-epoch", DATASET, EPOCH, "--activate", "--config", "province")
-    refresh = ("province", "refresh", "--source", "base.csv", "--config", "province", "--json")
+    refresh = ("province", "refresh", "--config", "province", "--json")
+    by_list, by_changes = (*refresh, "--source", "base.csv"), (*refresh, "--changes", "changes.csv")
+    left: list[bytes] = []
     for name, words in (
-        ("first edition", refresh),
-        ("a night", refresh),
-        ("compaction", (*refresh, "--full")),
+        ("first edition", by_list),
+        ("a night", by_list),
+        ("a night by changes", by_changes),
+        ("compaction", (*by_changes, "--full")),
         ("look-up", ()),
     ):
         tell(name)
         if name == "a night":
-            _drop_rows(folder / "base.csv", NIGHT_ROWS)
+            left = _drop_lines(folder / "base.csv", NIGHT_ROWS)
+        elif name == "a night by changes":
+            _write_changes(folder / "base.csv", left, folder / "changes.csv")
         with _Watch(folder / "province") as watch:
             process = job.start(*words) if words else job.start_module("scripts.benchmarks.province_size", rows)
             watch.pid = process.pid
@@ -133,14 +139,32 @@ def _size_of(folder: Path) -> int:
     return total
 
 
-def _drop_rows(path: Path, rows: int) -> None:
-    """Take the last rows out of a file of lines."""
-    with path.open("rb+") as stream:
+def _drop_lines(path: Path, rows: int) -> list[bytes]:
+    """Take the last lines out of a file, and return them."""
+    lines = _last_lines(path, rows)
+    os.truncate(path, path.stat().st_size - sum(map(len, lines)))
+    return lines
+
+
+def _last_lines(path: Path, rows: int) -> list[bytes]:
+    with path.open("rb") as stream:
         end = stream.seek(0, os.SEEK_END)
-        start = max(0, end - 400 * rows)
-        stream.seek(start)
-        lines = stream.read().split(b"\r\n")
-        stream.truncate(end - sum(len(line) + 2 for line in lines[-rows - 1 : -1]))
+        stream.seek(max(0, end - 400 * rows))
+        return stream.read().splitlines(keepends=True)[-rows:]
+
+
+def _write_changes(base: Path, left: list[bytes], changes: Path) -> None:
+    """NIGHT_ROWS changes: some of those who ``left`` come back, as many have another household size, the rest leave."""
+    third = NIGHT_ROWS // 3
+    with base.open("rb") as stream:
+        header = stream.readline().removeprefix(codecs.BOM_UTF8)
+    rows = _last_lines(base, NIGHT_ROWS - third)
+    lines = [f"操作,{header.decode()}", *(f"新增,{row.decode()}" for row in left[:third])]
+    for row in rows[:third]:
+        number, household, _, rest = row.decode().split(",", 3)
+        lines.append(f"变更,{number},{household},9,{rest}")
+    lines += [f"删除,{row.decode()}" for row in rows[third:]]
+    changes.write_text("".join(lines), "utf-8", newline="")
 
 
 def look_up(home: Path, rows: int) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""A province of the benchmark's own: its home, and `mingce province serve` on one core, watched through /proc."""
+"""A province of the benchmark's own: its home, and `mingce province serve` on chosen cores, watched through /proc."""
 
 from __future__ import annotations
 
@@ -72,19 +72,21 @@ class Used:
 
 
 class ServedProvince:
-    """The command a user types, in a process of its own that may use ``core`` only. Ended by leaving the block."""
+    """The command a user types, in a process of its own on these cores only. Ended by leaving the block."""
 
-    def __init__(self, fixture: ProvinceFixture, core: int) -> None:
+    def __init__(self, fixture: ProvinceFixture, cores: set[int], number: int = 1) -> None:
+        """``number`` tells processes over one home apart."""
         self.host = "127.0.0.1"
-        address = fixture.path / "address"
-        self._output = fixture.path / "output"
+        address = fixture.path / f"address-{number}"
+        address.unlink(missing_ok=True)
+        self._output = fixture.path / f"output-{number}"
         words = ["province", "serve", "--port", "0", "--address-file", str(address), "--config", str(fixture.path)]
         with self._output.open("wb") as sink:
             self._process = subprocess.Popen(  # noqa: S603  our own command line
                 [sys.executable, "-m", "scripts.cli", *words],
                 stdout=sink,
                 stderr=sink,
-                preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+                preexec_fn=lambda: os.sched_setaffinity(0, cores),
             )
         until = time.monotonic() + START_TIMEOUT_S
         while not address.exists():
@@ -104,6 +106,10 @@ class ServedProvince:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    @property
+    def place(self) -> tuple[str, int]:
+        return self.host, self.port
 
     def resident_bytes(self) -> int:
         return int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]) * _PAGE

@@ -23,8 +23,16 @@ SourceOption = Annotated[Path | None, typer.Option("--source", help="the list; e
 AcceptShrinkOption = Annotated[
     bool, typer.Option("--accept-shrink", help="publish although many rows are gone: you have looked at the list")
 ]
+ChangesOption = Annotated[
+    Path | None, typer.Option("--changes", help="in place of the list what changed in it: its columns, and 操作")
+]
+SinceOption = Annotated[
+    int | None, typer.Option("--since", min=1, help="refuse the change list unless this edition is the one it changes")
+]
 EpochOption = Annotated[str | None, typer.Option(help="this epoch only; else all that are served")]
 FullOption = Annotated[bool, typer.Option("--full", help="make a full edition, though a delta would do")]
+
+_MISFITS = "Some rows did not fit the list and were taken in as they stand; list them with --rejects FILE."
 
 STEP_NAMES = {
     "look": ("检查来源", "look at the source"),
@@ -44,7 +52,9 @@ STEP_NAMES = {
 }
 
 
-class _BarObserver(Observer):
+class BarObserver(Observer):
+    """Shows the steps as they come."""
+
     def __init__(self, steps: Steps) -> None:
         self._steps = steps
 
@@ -71,7 +81,7 @@ def import_(
     home = open_home(config, "province")
     with progress_bars(quiet=json_) as steps:
         outcome, refused = _publisher(home).import_list(
-            dataset_plan(home, dataset), list_source(home, dataset, source), _BarObserver(steps), dry_run=dry_run
+            dataset_plan(home, dataset), list_source(home, dataset, source), BarObserver(steps), dry_run=dry_run
         )
     if rejects is not None:
         write_rejects(rejects, refused)
@@ -100,7 +110,7 @@ def encode(
             accept_shrink=accept_shrink,
             full=full,
             dry_run=dry_run,
-            observer=_BarObserver(steps),
+            observer=BarObserver(steps),
         )
     _print_outcome(outcome, as_json=json_)
 
@@ -118,7 +128,7 @@ def publish(
     """
     home = open_home(config, "province")
     with progress_bars(quiet=json_) as steps:
-        outcome = _publisher(home).publish(dataset_plan(home, dataset), _BarObserver(steps), dry_run=dry_run)
+        outcome = _publisher(home).publish(dataset_plan(home, dataset), BarObserver(steps), dry_run=dry_run)
     _print_outcome(outcome, as_json=json_)
 
 
@@ -126,6 +136,8 @@ def publish(
 def refresh(
     dataset: DatasetOption = None,
     source: SourceOption = None,
+    changes: ChangesOption = None,
+    since: SinceOption = None,
     accept_shrink: AcceptShrinkOption = False,
     full: FullOption = False,
     epoch: EpochOption = None,
@@ -139,34 +151,47 @@ def refresh(
     While a new epoch takes over from an old one, both are refreshed, with a line for each. One that was killed, or
     found the disk full, is simply run again: rows that were sealed already are not sealed again.
 
+    With --changes only who came, changed or left is read, and the time it takes grows with that, not with the list.
+    The same list again changes nothing.
+
     Exit codes: 0 published or unchanged; 3 the list cannot be read; 4 it looks wrong (empty, shrunken, rolled
-    back before) and waits for an operator; 7 another refresh is at work.
+    back before, changes that do not fit the edition) and waits for an operator; 7 another refresh is at work.
 
     Example: mingce province refresh --json
+
+    Example: mingce province refresh --changes 变更.csv --since 12
     """
     home = open_home(config, "province")
-    source_file = list_source(home, dataset, source)
+    if changes is not None and source is not None:
+        raise Refused("--source 与 --changes 只能用一个", "Either --source or --changes")
+    if since is not None and changes is None:
+        raise Refused("--since 只用于 --changes", "--since goes with --changes")
+    file = list_source(home, dataset, source or changes)
     outcomes: list[Outcome] = []
     refused: list[Reject] = []
     with progress_bars(quiet=json_) as steps:
         for each in [epoch] if epoch else served_epochs(home, dataset):
             outcome, found = _publisher(home).refresh(
                 dataset_plan(home, dataset, each),
-                source_file,
+                file,
+                changes=changes is not None,
+                since=since,
                 accept_shrink=accept_shrink,
                 full=full,
                 dry_run=dry_run,
-                observer=_BarObserver(steps),
+                observer=BarObserver(steps),
             )
             outcomes.append(outcome)
             refused = found or refused
     if rejects is not None:
         write_rejects(rejects, refused)
+    elif any(each.misfits for each in outcomes):
+        notice(say("有变更行与名单不符，已按所写内容并入；用 --rejects 文件名 导出明细。", _MISFITS))
     if not dry_run:
         open_ledger(home).prune(home.clock.now())
     current, *others = outcomes
     result = {**current.as_dict(), **({"other_epochs": [each.as_dict() for each in others]} if others else {})}
-    print_result(result, [_outcome_line(each) for each in outcomes], as_json=json_)
+    print_result(result, [outcome_line(each) for each in outcomes], as_json=json_)
 
 
 @app.command()
@@ -187,7 +212,7 @@ def rollback(
     home = open_home(config, "province")
     with progress_bars(quiet=json_) as steps:
         outcome = _publisher(home).rollback(
-            dataset_plan(home, dataset), to, reason=reason, actor=actor(), dry_run=dry_run, observer=_BarObserver(steps)
+            dataset_plan(home, dataset), to, reason=reason, actor=actor(), dry_run=dry_run, observer=BarObserver(steps)
         )
     _print_outcome(outcome, as_json=json_)
 
@@ -255,10 +280,11 @@ KINDS = {"full": ("（全量）", " (full)"), "delta": ("（增量）", " (delta
 
 
 def _print_outcome(outcome: Outcome, *, as_json: bool) -> None:
-    print_result(outcome.as_dict(), [_outcome_line(outcome)], as_json=as_json)
+    print_result(outcome.as_dict(), [outcome_line(outcome)], as_json=as_json)
 
 
-def _outcome_line(outcome: Outcome) -> str:
+def outcome_line(outcome: Outcome) -> str:
+    """What became of a list, in one line."""
     edition = "" if outcome.edition is None else say(f" 第 {outcome.edition} 版", f" edition {outcome.edition}")
     edition += say(*KINDS[outcome.kind])
     return say(

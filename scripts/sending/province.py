@@ -16,7 +16,7 @@ from scripts.asking import record_commands
 from scripts.home import ConfigOption, DryRunOption, JsonOption, actor, create_home, open_home, read_identity
 from scripts.language import say
 from scripts.output import print_result
-from scripts.sending import canaries, editions, province_budgets
+from scripts.sending import canaries, editions, province_budgets, spark
 from scripts.sending.datasets import DatasetOption, add_dataset, chosen_dataset, register_dataset
 from scripts.sending.ledgers import current_epoch, open_ledger
 from scripts.sending.province_budgets import describe_budgets, print_budgets
@@ -37,6 +37,7 @@ app.registered_commands += editions.app.registered_commands
 app.add_typer(province_budgets.app)
 app.add_typer(canaries.app, name="canaries")
 app.command("records")(record_commands.province_records)
+app.command("encode-on-spark")(spark.encode_on_spark)
 
 
 @app.command()

@@ -27,6 +27,7 @@ from psi.identifiers import check_character
 CHEAP = PassphraseCost(passes=1, memory_kib=8)
 PASSPHRASE = "演示用口令，请勿照搬，十二字以上"
 COUNTY = "330922"
+_NIGHT = (("变更", 5, 4), ("新增", 200, 1))  # what changed.csv changes in base.csv, but for those who left
 LISTED, CUSTOMERS = range(60), range(40, 100)
 HEADINGS = "证件号码,家庭编号,家庭人数,行政区划,是否扩中家庭,非扩中原因标签"
 
@@ -96,6 +97,9 @@ def make_parties(disk: FailingDisk, folder: Path) -> None:
     folder.mkdir()
     write_list(folder / "base.csv", dict.fromkeys(LISTED, 3))
     write_list(folder / "changed.csv", {**dict.fromkeys(LISTED[2:], 3), 5: 4, 200: 1})
+    changes = [f"删除,{id_number(person)},,,,," for person in LISTED[:2]]
+    changes += [f"{word},{id_number(person)},H{person},{size},{COUNTY}100,是," for word, person, size in _NIGHT]
+    (folder / "changes.csv").write_text("\n".join([f"操作,{HEADINGS}", *changes]) + "\n", "utf-8")
     customers = [f"演示{person},{id_number(person)}" for person in CUSTOMERS]
     (folder / "customers.csv").write_text("\n".join(["客户姓名,证件号码", *customers]) + "\n", "utf-8")
     (folder / "passphrase").write_text(PASSPHRASE + "\n", "utf-8")

@@ -13,7 +13,7 @@ class Scenario:
 
     ``before``: commands that lead up to it. ``is_one_change``: after a fault the stores say what they said before or
     what they say in the end, nothing between. ``again``: the exit codes of a second run after the first took effect;
-    none where a second one would be another act.
+    none where a second one would be another act. ``is_slow``: not in the ordinary suite, since another is much like it.
     """
 
     name: str
@@ -22,6 +22,7 @@ class Scenario:
     before: tuple[tuple[object, ...], ...] = ()
     is_one_change: bool = True
     again: tuple[int, ...] = (0,)
+    is_slow: bool = False
 
 
 def _refresh(source: str, *more: str) -> tuple[object, ...]:
@@ -32,6 +33,12 @@ _DECLARE = ("province", "declare", "演示银行", "--customers", 500, "--reason
 
 SCENARIOS = (
     Scenario("delta edition", "province", _refresh("changed.csv")),
+    Scenario(
+        "change list",
+        "province",
+        ("province", "refresh", "--changes", "changes.csv", "--config", "province"),
+        is_slow=True,
+    ),
     Scenario("full edition", "province", _refresh("changed.csv", "--full")),
     Scenario(
         "roll back",

@@ -101,7 +101,9 @@ class Trial:
             check_province(self.home)
 
 
-@pytest.fixture(params=SCENARIOS, ids=lambda scenario: scenario.name)
+@pytest.fixture(
+    params=[pytest.param(each, id=each.name, marks=[pytest.mark.slow] * each.is_slow) for each in SCENARIOS]
+)
 def trial(request: pytest.FixtureRequest, disk: FailingDisk, made: Made, tmp_path: Path) -> Trial:
     return Trial(request.param, disk, made, tmp_path / "work")
 

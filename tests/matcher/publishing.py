@@ -1,8 +1,8 @@
 """A province's home for the publisher's tests, and the program that a refresh is killed in.
 
-Run as a program it does one refresh, or with a number instead of a file one roll-back:
-``publishing.py HOME SOURCE|NUMBER [STEP [KEEP]]``, keeps KEEP editions, and kills itself with SIGKILL as soon as
-it reaches the named step.
+Run as a program it does one refresh, with a + before the file by a change list, or with a number instead of a file one
+roll-back: ``publishing.py HOME SOURCE|+CHANGES|NUMBER [STEP [KEEP]]``, keeps KEEP editions, and kills itself with
+SIGKILL as soon as it reaches the named step.
 """
 
 from __future__ import annotations
@@ -90,4 +90,6 @@ if __name__ == "__main__":
     if what.isdecimal():
         roll_back(Path(where), int(what), killer, kept)
     else:
-        refresh(Path(where), Path(what), killer, kept)
+        is_change_list = what.startswith("+")
+        source = Path(what.removeprefix("+"))
+        open_publisher(Path(where)).refresh(kept, source, changes=is_change_list, observer=killer)

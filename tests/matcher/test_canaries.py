@@ -89,7 +89,7 @@ def test_planted_canaries_are_published_and_stay(
     second, _ = publisher.refresh(PLAN, source)
     assert (second.outcome, second.rows, second.added, second.changed) == ("published", 45, 5, 0)
     assert publisher.refresh(PLAN, source)[0].outcome == "unchanged", "the same list and the same canaries"
-    longer = write_list(tmp_path / "longer.csv", {**PEOPLE, 50: 2})
+    longer = write_list(tmp_path / "longer.csv", {**PEOPLE, 500: 2})
     third, _ = publisher.refresh(PLAN, longer)
     assert (third.added, third.changed, third.removed) == (1, 0, 0), "a canary never shows as a change"
 

@@ -68,6 +68,26 @@ def test_any_range_over_several_batches(tmp_path: Path) -> None:
         assert file.find("ref", key) == sum(reference < key for reference in references)
 
 
+@pytest.mark.parametrize("sizes", [[], [0], [30], [1, 29], [7, 0, 11, 12], [1] * 30])
+def test_rows_looked_up_by_their_keys(tmp_path: Path, sizes: list[int]) -> None:
+    """Whatever batches they are in: keys that are there, between others, below the first and above the last."""
+    rows = sum(sizes)
+    references = [(2 * number + 10).to_bytes(16, "big") for number in range(rows)]
+    table = pa.table([pa.array(references, pa.binary(16)), pa.array([True] * rows, pa.bool_())], schema=STATE)
+    with pa.ipc.new_file(str(tmp_path / "state"), STATE) as writer:
+        first = 0
+        for size in sizes:
+            writer.write_table(table.slice(first, size))
+            first += size
+    file = ColumnFile(tmp_path / "state", STATE)
+    chosen = random.Random(rows)
+    for count in (0, 1, 5, 40):
+        keys = sorted({chosen.randrange(100).to_bytes(16, "big") for _ in range(count)})
+        found = file.find_rows("ref", pa.array(keys, pa.binary(16)))
+        assert found.schema == STATE
+        assert found["ref"].to_pylist() == [key for key in keys if key in references]
+
+
 def test_what_is_no_such_file_is_refused(tmp_path: Path) -> None:
     good = as_arrow_writes(tmp_path / "good", columns(50), 50)
     with pytest.raises(pa.ArrowInvalid):
