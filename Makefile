@@ -2,12 +2,13 @@
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
+SPARK := build/spark
 PYTHON ?= python3
 CARGO_JOBS ?= 2
 NATIVE := psi/_native.abi3.so
 NATIVE_SOURCES := $(shell find psi/native/src -name '*.rs') psi/native/Cargo.toml Cargo.toml Cargo.lock pyproject.toml
 
-.PHONY: demo test test-slow test-exhaustive test-backends test-rust fuzz bench bundle lint format reference screenshots lock clean setup
+.PHONY: demo test test-slow test-exhaustive test-backends test-spark test-rust fuzz bench bundle docs lint format reference screenshots lock clean setup
 
 demo: setup ## the main job, end to end, on made-up people
 	$(BIN)/mingce demo
@@ -18,8 +19,8 @@ test: setup test-rust ## the ordinary suite, file by file on as many processors 
 test-exhaustive: setup ## what takes hours: every step of every command fails in every way
 	$(BIN)/python -m pytest -m exhaustive
 
-test-slow: setup ## what takes minutes
-	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist loadfile --no-loadscope-reorder
+test-slow: setup test-spark ## what takes minutes
+	$(BIN)/python -m pytest -m slow --ignore=tests/spark --numprocesses 2 --dist loadfile --no-loadscope-reorder
 	cd psi/native && cargo test --quiet --release --jobs $(CARGO_JOBS) --test differential -- --ignored ten_million
 
 # The ordinary suite runs on the fastest backend; here the others do everything that touches the kernel
@@ -34,6 +35,9 @@ test-backends: setup ## the kernel's and the matching's tests on each of the oth
 		MINGCE_BACKEND=$$backend $(BIN)/python -m pytest --ignore-glob='*/test_exchange*' tests/psi tests/interop \
 			tests/matcher/test_publisher.py tests/api/test_matching_real_province.py || exit 1; \
 	done
+
+test-spark: setup $(SPARK)/.ready ## what runs on Spark, on a cluster of processes of this machine
+	$(SPARK)/bin/python -m pytest -m 'not exhaustive' tests/spark
 
 test-rust: $(VENV)/.ready
 	cd psi/native && cargo test --quiet --release --jobs $(CARGO_JOBS)
@@ -54,6 +58,9 @@ bench: setup ## measure; JSON goes to build/bench.json
 bundle: setup ## an archive for hosts without a network, with a bill of materials; goes to build/bundle
 	mkdir -p build/bundle
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m scripts.bundle build/bundle
+
+docs: setup ## the documents as a site, in build/docs; a link that leads nowhere fails
+	$(BIN)/sphinx-build --fail-on-warning --fresh-env --write-all --quiet --doctree-dir build/doctrees docs build/docs
 
 lint: setup
 	$(BIN)/ruff format --check .
@@ -81,16 +88,29 @@ $(NATIVE): $(VENV)/.ready $(NATIVE_SOURCES)
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --quiet --jobs $(CARGO_JOBS) >/dev/null
 	@touch $@
 
+# The extra `spark` (470 MB to fetch, 600 MB on disk) lies over the environment of all else: it brings pandas, which
+# sqlite-utils loads wherever it finds it, and that makes every start of every command take a second longer.
+$(SPARK)/.ready: $(VENV)/.ready requirements-spark.lock
+	@command -v java >/dev/null || { echo "java is missing, which Spark runs on: install openjdk-17-jre-headless"; exit 1; }
+	$(PYTHON) -m venv $(SPARK)
+	echo "import site; site.addsitedir('$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')')" \
+		>$$($(SPARK)/bin/python -c 'import site; print(site.getsitepackages()[0])')/base.pth
+	$(SPARK)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-spark.lock
+	@touch $@
+
 $(VENV)/.ready: requirements.lock
 	@scripts/setup-machine
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
-lock: ## renew requirements.lock: hashes, no addresses
+lock: ## renew requirements.lock and requirements-spark.lock: hashes, no addresses
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["spark"], sep="\n")' \
+		| $(BIN)/uv pip compile - --constraint requirements.lock --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements-spark.lock
 
 clean:
 	rm -rf $(VENV) build demo target $(NATIVE)

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from scripts.references.command_line import reference
-
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 THREATS = ROOT / "docs" / "explanation" / "threat-model.md"
@@ -63,14 +61,3 @@ def test_every_answer_to_an_attack_names_what_shows_it() -> None:
     attacks = [row for row in rows if not row.endswith("| shown by |")]
     assert len(attacks) > 30
     assert [row for row in attacks if not _LINK.search(row.rsplit("|", 2)[1])] == []
-
-
-def test_the_commands_that_documents_name_are_there() -> None:
-    known = set(re.findall(r"^## mingce (.+)$", reference(), re.M))
-    groups = {name.split()[0] for name in known if " " in name}
-    unknown = set()
-    for document in DOCUMENTS:
-        for group, command in re.findall(r"\bmingce (\w+) ([a-z][a-z-]+)", document.read_text("utf-8")):
-            if group in groups and not any(name.split()[:2] == [group, command] for name in known):
-                unknown.add(f"{document.name}: mingce {group} {command}")
-    assert unknown == set()

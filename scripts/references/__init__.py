@@ -7,12 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from scripts.references import bureau_api, command_line, configuration, figures, policy_schema, roles, visit_form
+from scripts.references import (
+    bureau_api,
+    command_line,
+    configuration,
+    errors,
+    figures,
+    policy_schema,
+    roles,
+    visit_form,
+)
 
 DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "bureau-api.md": bureau_api.reference,
     "command-line.md": command_line.reference,
     "configuration.md": configuration.reference,
+    "errors.md": errors.reference,
     "figures.md": figures.reference,
     "policy.schema.json": policy_schema.reference,
     "roles.md": roles.reference,

@@ -40,11 +40,14 @@ OpenAPI 3.1.
 | 400 | the request cannot be read: `bad_body`, `json_invalid`, `idempotency_key_missing` |
 | 401 | `session_invalid`, `sign_in_failed` |
 | 403 | `not_allowed`, `same_person`, `password_not_chosen`; the first two leave an audit row |
-| 404 | nothing there: `not_found`, `…_unknown` |
+| 404 | nothing there: `not_found`, `…_unknown`, `not_in_care` |
 | 405, 408, 413, 415 | `method_not_allowed`, `body_timeout`, `too_large`, `unsupported_media_type` |
 | 409 | not possible as things stand: a state, a version, a limit |
 | 422 | input that cannot be used: `body_invalid`, `idempotency_conflict`, and every other refused input |
 | 503 | `busy`, `unavailable`: nothing was done; come back after `Retry-After` seconds |
+
+An account of some townships or of one bank is told `not_in_care` of a number that is nobody's and of one that is
+another's alike, and each time the audit log has a row.
 
 What a code means for the person stands in the program's messages, by the same code.
 

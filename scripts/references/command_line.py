@@ -16,7 +16,8 @@ HEAD = """\
 Made from the program by `make reference`; a test fails when it is out of date.
 
 Every command takes `--help`. `--config` names a `mingce.toml` or its folder (else `MINGCE_CONFIG`, else ./mingce.toml);
-`--json` prints one JSON document; `mingce --lang en …` or `MINGCE_LANG=en` switches to English.
+`--json` prints one JSON document; `--lang`, before the command, is `zh` or `en` (`mingce --lang en …`, or
+`MINGCE_LANG=en`); `mingce --version` prints the version.
 
 | exit code | meaning |
 |---|---|

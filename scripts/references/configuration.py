@@ -25,7 +25,8 @@ setting can be overridden by an environment variable, `MINGCE_` and the setting'
 
 Besides: `MINGCE_CONFIG` (the file or its folder, where `--config` is not given), `MINGCE_LANG` (`zh` or `en`),
 `MINGCE_BACKEND` (the kernel's backend, for tests), `MINGCE_AS` and `MINGCE_PASSWORD_FILE` (the bureau's account),
-`MINGCE_DEMO_CLOCK` (with `demo` only).
+`MINGCE_DEMO_CLOCK` (with `demo` only), `MINGCE_KEK` or another name (the key-encryption key in hexadecimal, where
+`kek` is `env:MINGCE_KEK`), `MINGCE_CRYPTO_MB` (a library for `mingce bench`).
 """
 
 
