@@ -39,6 +39,8 @@ ROW_REASONS: dict[str, tuple[str, str]] = {
     "bad_expanding": ("是否扩中家庭无法识别", "expanding neither yes nor no"),
     "bad_reasons": ("非扩中原因标签无法识别", "unknown reason label"),
     "too_many_reasons": ("非扩中原因标签超过 6 个", "more than 6 reason labels"),
+    "not_new": ("变更清单称新增，但名单中已有此人", "said to be new, but on the list already"),
+    "not_there": ("变更清单称变更或删除，但名单中没有此人", "said to be changed or gone, but not on the list"),
     "contradiction": ("扩中家庭不应有非扩中原因", "an expanding household with a reason against it"),
 }
 

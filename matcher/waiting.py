@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from matcher.bureau.actors import Actor, Permission
@@ -11,6 +11,8 @@ from matcher.claims.steps import FREEZE, MOVES
 from matcher.downloads import Downloads
 from matcher.households.cases import care_of
 from matcher.reviews.queue import Queue, QueueFilter
+from matcher.reviews.refusals import UNTOLD
+from matcher.reviews.running import WaitsFor, count_running
 from matcher.rows import fetch_all
 from matcher.states import CLAIM
 
@@ -30,6 +32,7 @@ _OF_HOUSEHOLDS = (
     ("own", _P.REVIEW,
      f"household WHERE state IN ('PENDING_REVIEW', 'IN_REVIEW') AND claimed_by = ? AND {_NO_PROPOSAL}", 1),
     ("begin", _P.REVIEW, "household WHERE state = 'APPROVED'", 0),
+    ("refusal", _P.REVIEW, f"decision JOIN household USING (household_id) WHERE {UNTOLD}", 0),
     ("confirm", _P.DECIDE,
      "decision JOIN household USING (household_id) WHERE decision.state = 'proposed' AND proposed_by <> ?"
      f" AND verdict NOT IN {_OF_THE_LIST}", 1),
@@ -42,11 +45,11 @@ _OF_HOUSEHOLDS = (
     ("accept", _P.ACCEPT_VISIT,
      "visit JOIN household USING (household_id) WHERE visit.state = 'SUBMITTED' AND collector <> ?", 1),
 )  # fmt: skip
-_CLOSABLE = (
-    "confirmation JOIN household USING (household_id) WHERE closed_at IS NULL AND ends_on < ?"
-    " AND (ways NOT LIKE '%\"sms\"%' OR sms_at IS NOT NULL)"
-    " AND (ways NOT LIKE '%\"village\"%' OR village_result = 'agreed')"
-)
+_CONFIRMING: Mapping[str, tuple[Permission, WaitsFor]] = {
+    "tell": (_P.REVIEW, "sms"),
+    "village": (_P.OBJECT, "village"),
+    "close": (_P.DECIDE, "close"),
+}
 _OF_OFFICE = (
     ("policy", _P.ADOPT_POLICY, "policy WHERE state = 'proposed' AND proposed_by <> ?"),
     ("account", _P.MANAGE_ACCOUNTS, "account WHERE state = 'proposed' AND created_by <> ?"),
@@ -62,8 +65,8 @@ _STEPS = {  # a claim's state, and who takes its next step
 
 @dataclass(frozen=True)
 class Waiting:
-    """``kind``: conflict, propose, own, not_met, begin, confirm, close, end, visit, accept, claim, download,
-    policy, account or reset."""
+    """``kind``: conflict, propose, own, not_met, begin, tell, refusal, village, confirm, close, end, visit, accept,
+    claim, download, policy, account or reset."""
 
     kind: str
     count: int
@@ -81,14 +84,21 @@ def _counts(office: Office, actor: Actor) -> Iterator[tuple[str, int]]:
             yield kind, _count(office, f"{condition} AND {care}", [*[actor.name] * names, *bound])
     if actor.may(_P.REVIEW):
         yield "not_met", Queue(office).count(actor, QueueFilter("not_met"))
-    if actor.may(_P.DECIDE):
-        yield "close", _count(office, f"{_CLOSABLE} AND {care}", [office.today().isoformat(), *bound])
+    yield from _of_confirmations(office, actor)
     yield "claim", _claims(office, actor)
     if actor.may(_P.EXPORT):
         yield "download", len(Downloads(office).list_waiting(actor))
     for kind, permission, condition in _OF_OFFICE:
         if actor.may(permission):
             yield kind, _count(office, condition, [actor.name])
+
+
+def _of_confirmations(office: Office, actor: Actor) -> Iterator[tuple[str, int]]:
+    """Families in their confirmation that are to be told, villages to be heard, and what can be closed."""
+    wanted = {kind: waits for kind, (permission, waits) in _CONFIRMING.items() if actor.may(permission)}
+    if wanted:
+        counts = count_running(office, actor)
+        yield from ((kind, counts.get(waits, 0)) for kind, waits in wanted.items())
 
 
 def _claims(office: Office, actor: Actor) -> int:

@@ -114,7 +114,7 @@ def main() -> None:
     except MingceError as error:
         report(error)
         code = exit_code(error)
-        if error.code in ("not_allowed", "same_person"):
+        if error.code in ("not_allowed", "not_in_care", "same_person"):
             from scripts.county.acting import record_refusal  # only here: most commands need no account
 
             with suppress(MingceError):  # the refusal stands though its row cannot be written

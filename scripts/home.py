@@ -27,6 +27,7 @@ ConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="print the result as one JSON document")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="say what would happen, change nothing")]
+YesOption = Annotated[bool, typer.Option("--yes", help="do not ask")]
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,12 @@ def create_home(folder: Path, party: IdentityKind, name: str, config_text: str, 
     identity = home.open_keys().create_identity(name, party)
     write_atomic(folder / "identity.json", identity.public.to_json())
     return home
+
+
+def require_yes(yes: bool, zh: str, en: str) -> None:
+    """Ask before what cannot be undone, unless ``--yes`` was given. Anything but yes ends the command."""
+    if not yes:
+        typer.confirm(say(zh, en), abort=True, err=True)
 
 
 def read_identity(path: Path) -> PublicIdentity:

@@ -1,8 +1,8 @@
 """The bureau's endpoint: docs/reference/bureau-api.md, JSON for programs.
 
 From outside to inside: ProblemBoundary (request ids, problem documents, audit of refusals), SessionGate (whole, in
-time, with a session), and the routers. A route calls one method of one part, which is one transaction, committed
-before the answer.
+time, with a session), Concealing (not there, or not in one's care), and the routers. A route calls one method of one
+part, which is one transaction, committed before the answer.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from api.bureau import sessions as session_routes
 from api.bureau import visits as visit_routes
 from api.bureau.authenticating import Authenticating
 from api.bureau.bodies import StrictRoute, takes_key
+from api.bureau.concealing import Concealing
 from api.bureau.description import complete
 from api.bureau.gate import OPEN, WATCHED, PrivateAnswers, SessionGate
 from api.bureau.problems import describe_problem
@@ -151,6 +152,7 @@ def create_bureau_app(
     for kind in (HTTPException, RequestValidationError):
         app.add_exception_handler(kind, pass_on)
     # The last one added stands outermost.
+    app.add_middleware(Concealing)
     app.add_middleware(SessionGate, sessions=sessions, limits=limits)
     refusals = Refusals(RefusedActs(office), office.clock, unknown_per_minute=limits.unknown_refusals_per_minute)
     app.add_middleware(

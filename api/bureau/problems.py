@@ -25,6 +25,7 @@ KINDS: Mapping[str, Kind] = {
     "sign_in_failed": Kind(401, "No sign-in", refusal=False),  # matcher.accounts.sign_in has recorded it
     "session_invalid": Kind(401, "No session, or it has ended"),
     "not_allowed": Kind(403, "The account may not do this"),
+    "not_in_care": Kind(404, "There is no such thing in the account's care"),
     "same_person": Kind(403, "A second person has to do this"),
     "collector_decides": Kind(403, "Whoever collected the form does not decide"),
     "second_factor_missing": Kind(403, "Sessions need a second factor here: bind a device in the console"),

@@ -12,7 +12,7 @@ from api.bureau.bodies import Body, Day, IdempotencyKey, Line, Number, Remark, S
 from api.bureau.services import CurrentActor, CurrentOffice
 from matcher.bureau.bulk import summarise
 from matcher.reviews import Reviews
-from matcher.reviews.queue import LARGEST_PAGE, QueueFilter, Stage
+from matcher.reviews.queue import CLAIMED, LARGEST_PAGE, QueueFilter, Stage
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["reviews"])
 
@@ -89,7 +89,7 @@ def page(
     office: CurrentOffice,
     stage: Stage = "to_propose",
     township: Digits = "",
-    claimed: Literal["all", "mine", "nobody"] = "all",
+    claimed: Annotated[str, Query(pattern=CLAIMED)] = "all",
     reason: ReasonCode | None = None,
     late_after_days: Annotated[int, Query(ge=0, le=3_650)] = 15,
     late_only: bool = False,

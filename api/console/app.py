@@ -19,6 +19,7 @@ from starlette.staticfiles import StaticFiles
 
 from api.boundary import ProblemBoundary, Refusals
 from api.bureau.app import pass_on
+from api.bureau.concealing import Concealing
 from api.bureau.services import Services
 from api.console import (
     accounts,
@@ -143,6 +144,7 @@ def create_console_app(
     for kind in (HTTPException, RequestValidationError):
         app.add_exception_handler(kind, pass_on)
     # The last one added stands outermost.
+    app.add_middleware(Concealing)
     app.add_middleware(ConsoleGate, sessions=services.authenticating.sessions, limits=limits)
     refusals = Refusals(RefusedActs(office), office.clock, unknown_per_minute=limits.unknown_refusals_per_minute)
     app.add_middleware(

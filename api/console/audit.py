@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
@@ -14,8 +15,9 @@ from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import HTMLResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
+from api.console.audit_words import ACTIONS, LOOKS, details, moved
 from api.console.downloads import hand_out
-from api.console.faults import refused
+from api.console.faults import carry_out
 from api.console.language import mark, say
 from api.console.outcomes import results_page
 from api.console.rendering import moment, render
@@ -27,7 +29,6 @@ from matcher.bureau.audit_reads import list_reads as list_reads_of
 from matcher.bureau.office import Office
 from matcher.downloads import Wanted
 from matcher.exports import write_export
-from matcher.personal.fields import TextNotPlain
 
 router = APIRouter()
 
@@ -40,26 +41,6 @@ VIEWS: Mapping[str, str] = {
     "claim": mark("申报"),
 }
 """Actions that people ask for, by the part of the work."""
-LOOKS: Mapping[str, str] = {
-    "person.reveal": mark("查看完整信息"),
-    "person.reveal_refused": mark("查看完整信息，被拒绝"),
-    "person.search": mark("查找人员"),
-    "attachment.read": mark("查看照片或签字"),
-    "visit.place": mark("查看到户位置"),
-    "export.visits": mark("导出走访任务"),
-    "report.export": mark("导出报表"),
-    "claim.export": mark("导出申报明细"),
-    "download.ask": mark("申请下载"),
-    "download.agree": mark("同意下载"),
-    "download.fetch": mark("领取下载"),
-    "download.take": mark("下载"),
-    "export.sms": mark("导出确认期短信"),
-    "export.refusal_sms": mark("导出不通过短信"),
-    "export.deliberation": mark("导出评议表"),
-    "export.final_list": mark("导出最终名单"),
-    "export.review_record": mark("导出审核记录"),
-}
-"""Looks at people and files carried away, in words."""
 FIELDS: Mapping[str, str] = {
     "number": mark("证件号码"),
     "name": mark("姓名"),
@@ -105,7 +86,8 @@ def list_rows(
     }
     return render(
         request, "audit.html", title=say(request, "审计"), rows=rows[:ROWS], wanted=wanted, problems=problems,
-        views=VIEWS, older=f"/audit?{urlencode(older)}" if rows[ROWS:] else "", status=422 if problems else 200,
+        views=VIEWS, actions=ACTIONS, moved=moved, details=details,
+        older=f"/audit?{urlencode(older)}" if rows[ROWS:] else "", status=422 if problems else 200,
         newest=before is None, may_export=actor.may(Permission.EXPORT), key=office.random_bytes(16).hex(),
     )  # fmt: skip
 
@@ -167,11 +149,9 @@ def export(
         write_export(path, table, format=format)
         return len(next(iter(table.values())))
 
-    try:
-        return hand_out(request, actor, office, wanted, make, reason=reason, key=key)
-    except TextNotPlain as error:
-        problem = refused(request, error, {}, "reason").problems[0][1]
-    return results_page(request, actor, office, [], back="/audit", back_words=say(request, "审计"), problem=problem)
+    again = partial(results_page, request, actor, office, back="/audit", back_words=say(request, "审计"))
+    step = partial(hand_out, request, actor, office, wanted, make, reason=reason, key=key)
+    return carry_out(request, step, again, form="reason")
 
 
 @router.post("/audit/verify")
@@ -199,11 +179,12 @@ def write_rows(
             break
         rows += more
     cells = [
-        (str(row.seq), moment(row.at), row.actor, row.action, row.subject, str(row.detail.get("purpose", "")),
+        (str(row.seq), moment(row.at), row.actor, row.action, ACTIONS.get(row.action, ""), row.subject,
+         " → ".join(filter(None, moved(row))), str(row.detail.get("purpose", "")),
          json.dumps({name: value for name, value in row.detail.items() if name != "purpose"}, ensure_ascii=False))
         for row in rows
     ]  # fmt: skip
-    return _columns(("序号", "时间", "谁", "事项", "对象", "用途", "细节"), cells)
+    return _columns(("序号", "时间", "谁", "事项", "说明", "对象", "状态改变", "用途", "细节"), cells)
 
 
 def write_reads(office: Office, actor: Actor, wanted: ReadFilter) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Annotated
 
@@ -71,6 +71,18 @@ def departments(request: Request) -> dict[str, ListSchema]:
         one.name.partition("/")[0]: one for one in list_schemas() if one.receivers == frozenset({"bureau"})
     }  # fmt: skip
     return built_in | {link.name: link.schema for link in links_of(request).open}
+
+
+def department_words(request: Request) -> Callable[[str], str]:
+    """A department's name for people: what it calls itself, else its built-in schema's title."""
+    titles = {link.name: link.department.name for link in links_of(request).open}
+    built_in = departments(request)
+
+    def words(name: str) -> str:
+        title = titles.get(name) or (built_in[name].title if name in built_in else "")
+        return f"{title}（{name}）" if title else name
+
+    return words
 
 
 async def _typed(request: Request) -> FormData:

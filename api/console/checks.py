@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,19 +14,18 @@ from starlette.responses import HTMLResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
 from api.console.addresses import with_query
-from api.console.check_entry import departments, links_of, tabs
+from api.console.check_entry import department_words, departments, links_of, tabs
 from api.console.downloads import hand_out
-from api.console.faults import refused
+from api.console.faults import carry_out
 from api.console.language import mark, say
 from api.console.rendering import render
 from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.office import Office
 from matcher.checks.links import CheckRuns
-from matcher.checks.listing import AnswerFilter, CheckLists, MissingFilter
+from matcher.checks.listing import AnswerFilter, CheckLists, MissingCounts, MissingFilter
 from matcher.checks.sheets import write_answers, write_missing
 from matcher.downloads import Wanted
 from matcher.households import Households, Policies
-from matcher.personal.fields import TextNotPlain
 from matcher.policy import PolicyUnknown
 from matcher.policy.model import Checks
 from matcher.schemas import ListSchema
@@ -35,6 +35,7 @@ router = APIRouter()
 PAGE = 25  # households
 ANSWERS = 50
 MOST_COUNTED = 1_000
+LOOKED_AT = 8_000  # households for one page or its counts: what they take stays the same however many are under way
 MOST_EXPORTED = 20_000
 STALE_SHARE = 0.8  # of the time that an answer counts: from then on it is shown as ageing
 RUN_STATES: Mapping[str, tuple[str, str]] = {
@@ -89,7 +90,8 @@ def export_missing(
     """The list, to be filled in by a department and entered as a file; in full only once a second person agreed."""
     actor.require(Permission.SEE_HOUSEHOLDS)
     wanted = MissingFilter(_county(office, county), township, department, why)
-    try:
+
+    def step() -> Response:
         checks = Policies(office).policy_for(wanted.county, office.today()).policy.checks
 
         def make(path: Path) -> int:
@@ -101,9 +103,8 @@ def export_missing(
         needs = Permission.REVEAL if whole else Permission.SEE_HOUSEHOLDS
         out = Wanted(say(request, "尚缺的部门核验"), f"待核验.{format}", "checks/missing", needs, whole)
         return hand_out(request, actor, office, out, make, reason=reason, key=key)
-    except (TextNotPlain, PolicyUnknown) as error:
-        found = refused(request, error, {}, "filters")
-        return _missing(request, actor, office, wanted, 0, problems=found.problems, status=found.status)
+
+    return carry_out(request, step, partial(_missing, request, actor, office, wanted, 0), form="filters")
 
 
 @router.get("/checks/answers")
@@ -143,11 +144,8 @@ def export_answers(
 
     needs = Permission.SEE_SENSITIVE if actor.may(Permission.SEE_SENSITIVE) else Permission.SEE_HOUSEHOLDS
     out = Wanted(say(request, "部门核验结果"), f"部门核验结果.{format}", "checks/answers", needs, False)
-    try:
-        return hand_out(request, actor, office, out, make, reason=reason, key=key)
-    except TextNotPlain as error:
-        found = refused(request, error, {}, "filters")
-        return _answers(request, actor, office, wanted, None, problems=found.problems, status=found.status)
+    step = partial(hand_out, request, actor, office, out, make, reason=reason, key=key)
+    return carry_out(request, step, partial(_answers, request, actor, office, wanted, None), form="filters")
 
 
 @router.get("/checks/datasets")
@@ -179,13 +177,20 @@ def _missing(
 ) -> HTMLResponse:
     today, lists = office.today(), CheckLists(office)
     checks = _checks_of(office, wanted.county, today)
-    page = lists.page_missing(actor, wanted, checks, today, after=after, size=PAGE) if checks.required else None
+    page = (
+        lists.page_missing(actor, wanted, checks, today, after=after, size=PAGE, look_at=LOOKED_AT)
+        if checks.required
+        else None
+    )
     counted = MissingFilter(wanted.county, wanted.area)
     is_all = not wanted.why and (not wanted.department or [*checks.required] == [wanted.department])
     if page and is_all and after == 0 and page.next is None:  # all of it is on the page
-        counts = {one: len({r.household_id for r in page.rows if r.lacks.department == one}) for one in checks.required}
+        by_department = {
+            one: {r.household_id for r in page.rows if r.lacks.department == one} for one in checks.required
+        }
+        counts = MissingCounts({one: len(found) for one, found in by_department.items()}, whole=True)
     else:
-        counts = dict(lists.count_missing(actor, counted, checks, today, most=MOST_COUNTED))
+        counts = lists.count_missing(actor, counted, checks, today, most=MOST_COUNTED, look_at=LOOKED_AT)
     return render(
         request,
         "checks.html",
@@ -197,7 +202,8 @@ def _missing(
         page=page,
         counts=counts,
         most=MOST_COUNTED,
-        department_words=_words_of(request),
+        looked_at=LOOKED_AT,
+        department_words=department_words(request),
         townships=[one for one in Households(office).list_townships(actor) if one.startswith(wanted.county)],
         enters=actor.may(Permission.ENTER_CHECK),
         exports=actor.may(Permission.EXPORT),
@@ -239,7 +245,7 @@ def _answers(
         ageing=int(min(ages) * STALE_SHARE),
         sees=actor.may(Permission.SEE_SENSITIVE),
         known=lists.list_departments(),
-        department_words=_words_of(request),
+        department_words=department_words(request),
         townships=Households(office).list_townships(actor),
         exports=actor.may(Permission.EXPORT),
         key=office.random_bytes(16).hex(),
@@ -254,7 +260,7 @@ def _answers(
 def _own(request: Request, actor: Actor, office: Office) -> HTMLResponse:
     return render(
         request, "checks-own.html", title=say(request, "部门校验"), tabs=tabs(actor),
-        entries=CheckLists(office).list_own(actor), department_words=_words_of(request),
+        entries=CheckLists(office).list_own(actor), department_words=department_words(request),
     )  # fmt: skip
 
 
@@ -269,18 +275,6 @@ def _checks_of(office: Office, county: str, today: date) -> Checks:
         return Policies(office).policy_for(county, today).policy.checks
     except PolicyUnknown:
         return Checks()
-
-
-def _words_of(request: Request) -> Callable[[str], str]:
-    """A department's name for people: what it calls itself, else its built-in schema's title."""
-    titles = {link.name: link.department.name for link in links_of(request).open}
-    built_in = departments(request)
-
-    def words(name: str) -> str:
-        title = titles.get(name) or (built_in[name].title if name in built_in else "")
-        return f"{title}（{name}）" if title else name
-
-    return words
 
 
 def _label(schemas: Mapping[str, ListSchema], department: str, label: Mapping[str, str] | None) -> str:

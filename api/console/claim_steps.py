@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, File, Form, Path, Request, UploadFile
@@ -10,12 +11,11 @@ from starlette.responses import RedirectResponse, Response
 from api.bureau.services import CurrentActor, CurrentOffice
 from api.console.addresses import with_notice
 from api.console.claim_page import exceptions, overview, sample
-from api.console.faults import refused
+from api.console.faults import carry_out, seen_at
 from api.console.uploads import read_table_upload
 from matcher.claims.sampling import OK
 from matcher.claims.service import Claims
 from matcher.claims.steps import Step
-from psi.errors import MingceError
 
 router = APIRouter(prefix="/claims")
 
@@ -39,31 +39,27 @@ def move(
     remark: Remark = "",
 ) -> Response:
     """Take a claim a step on; freezing is the first."""
-    claims = Claims(office)
-    try:
+
+    def take() -> Response:
         if step == "freeze":
-            claims.freeze(actor, claim, key=key)
+            Claims(office).freeze(actor, claim, key=key)
         else:
-            claims.move(actor, claim, Step(step), remark=remark, key=key)
-    except MingceError as error:
-        found = refused(request, error, {"text_not_plain": f"remark-{step}"}, f"step-{step}")
-        problems = [(f"remark-{step}" if field == "remark" else field, words) for field, words in found.problems]
-        return overview(
-            request, actor, office, claim, problems=problems, typed={"step": step, "remark": remark},
-            status=found.status,
-        )  # fmt: skip
-    return RedirectResponse(with_notice(f"/claims/{claim}", "moved"), status_code=303)
+            Claims(office).move(actor, claim, Step(step), remark=remark, key=key)
+        return seen_at(f"/claims/{claim}", "moved")
+
+    again = partial(overview, request, actor, office, claim, typed={"step": step, "remark": remark})
+    return carry_out(request, take, again, form=f"step-{step}", fields={"text_not_plain": f"remark-{step}"})
 
 
 @router.post("/{claim}/verify")
 def verify(request: Request, claim: Number, actor: CurrentActor, office: CurrentOffice) -> Response:
     """Whether the lines are those that were frozen."""
-    try:
+
+    def check() -> Response:
         Claims(office).verify(actor, claim)
-    except MingceError as error:
-        found = refused(request, error, {}, "digest")
-        return overview(request, actor, office, claim, problems=found.problems, status=found.status)
-    return RedirectResponse(with_notice(f"/claims/{claim}", "verified"), status_code=303)
+        return seen_at(f"/claims/{claim}", "verified")
+
+    return carry_out(request, check, partial(overview, request, actor, office, claim), form="digest")
 
 
 @router.post("/{claim}/figures")
@@ -75,15 +71,15 @@ def compare(
     file: Annotated[UploadFile | None, File()] = None,
 ) -> Response:
     """The bank's own figures beside the frozen lines; every difference becomes an exception."""
-    try:
+
+    def take() -> Response:
         content, suffix = read_table_upload(file)
-        done = Claims(office).take_figures(actor, claim, content, suffix)
-    except MingceError as error:
-        found = refused(request, error, {}, "file")
-        return exceptions(request, actor, office, claim, problems=found.problems, status=found.status)
-    said = "differs" if done.differences else "compared"
-    kind = "&kind=difference" if done.differences else ""
-    return RedirectResponse(with_notice(f"/claims/{claim}/exceptions", said) + kind, status_code=303)
+        if not Claims(office).take_figures(actor, claim, content, suffix).differences:
+            return seen_at(f"/claims/{claim}/exceptions", "compared")
+        address = with_notice(f"/claims/{claim}/exceptions", "differs") + "&kind=difference"
+        return RedirectResponse(address, status_code=303)
+
+    return carry_out(request, take, partial(exceptions, request, actor, office, claim), form="file")
 
 
 @router.post("/{claim}/exceptions")
@@ -97,14 +93,14 @@ def settle(
     why: Remark = "",
 ) -> Response:
     """Say why an exception stands."""
-    try:
+    at = f"why-{exception}"
+
+    def say_why() -> Response:
         Claims(office).settle(actor, exception, why, key=key)
-    except MingceError as error:
-        found = refused(request, error, {}, f"why-{exception}")
-        problems = [(f"why-{exception}", words) for _, words in found.problems]
-        typed = {"exception": str(exception), "why": why}
-        return exceptions(request, actor, office, claim, problems=problems, typed=typed, status=found.status)
-    return RedirectResponse(with_notice(f"/claims/{claim}/exceptions", "settled"), status_code=303)
+        return seen_at(f"/claims/{claim}/exceptions", "settled")
+
+    again = partial(exceptions, request, actor, office, claim, typed={"exception": str(exception), "why": why})
+    return carry_out(request, say_why, again, form=at, fields={"text_not_plain": at})
 
 
 @router.post("/{claim}/sample")
@@ -117,12 +113,12 @@ def draw(
     size: Annotated[int, Form(ge=1, le=100_000)],
 ) -> Response:
     """Draw the auditor's sample, once."""
-    try:
+
+    def take() -> Response:
         Claims(office).sample(actor, claim, size, key=key)
-    except MingceError as error:
-        found = refused(request, error, {}, "size")
-        return sample(request, actor, office, claim, problems=found.problems, status=found.status)
-    return RedirectResponse(with_notice(f"/claims/{claim}/sample", "drawn"), status_code=303)
+        return seen_at(f"/claims/{claim}/sample", "drawn")
+
+    return carry_out(request, take, partial(sample, request, actor, office, claim), form="size")
 
 
 @router.post("/{claim}/findings")
@@ -137,11 +133,11 @@ def find(
     finding: Remark = "",
 ) -> Response:
     """What the auditor found of a sampled line: nothing, or what is wrong."""
-    try:
+    at = f"finding-{line}"
+
+    def enter() -> Response:
         Claims(office).find(actor, claim, line, OK if act == "ok" else finding, key=key)
-    except MingceError as error:
-        found = refused(request, error, {}, f"finding-{line}")
-        problems = [(f"finding-{line}", words) for _, words in found.problems]
-        typed = {"line": str(line), "finding": finding}
-        return sample(request, actor, office, claim, problems=problems, typed=typed, status=found.status)
-    return RedirectResponse(with_notice(f"/claims/{claim}/sample", "found"), status_code=303)
+        return seen_at(f"/claims/{claim}/sample", "found")
+
+    again = partial(sample, request, actor, office, claim, typed={"line": str(line), "finding": finding})
+    return carry_out(request, enter, again, form=at, fields={"text_not_plain": at})

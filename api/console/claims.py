@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
@@ -10,7 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
 from api.console.claim_view import STEP_WORDS, county_names
-from api.console.faults import refused
+from api.console.faults import carry_out
 from api.console.language import say
 from api.console.rendering import render
 from matcher.bureau.actors import Actor, Permission
@@ -19,7 +20,6 @@ from matcher.claims.queries import ClaimSummary
 from matcher.claims.service import Claims
 from matcher.claims.views import ClaimViews, NextStep
 from matcher.loans import Loans
-from psi.errors import MingceError
 
 router = APIRouter()
 
@@ -53,13 +53,13 @@ def open_claim(
     county: Annotated[str, Form(pattern=r"^[0-9]{6}$")],
 ) -> Response:
     """Open the bank's claim for a year, or find the one that is open."""
-    try:
+
+    def open_it() -> Response:
         actor.require(Permission.PREPARE_CLAIM)
         claim = Claims(office).open(actor, Loans(office).bank(actor), county, year, key=key)
-    except MingceError as error:
-        found = refused(request, error, {}, "year")
-        return _page(request, actor, office, typed={"year": year}, problems=found.problems, status=found.status)
-    return RedirectResponse(f"/claims/{claim}", status_code=303)
+        return RedirectResponse(f"/claims/{claim}", status_code=303)
+
+    return carry_out(request, open_it, partial(_page, request, actor, office, typed={"year": year}), form="year")
 
 
 def _page(

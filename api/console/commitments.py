@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Form, Path, Query, Request, UploadFile
 from pydantic import StringConstraints
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
-from api.console.addresses import with_notice
-from api.console.faults import refused
+from api.console.faults import carry_out, day_of, seen_at
 from api.console.language import mark, say
 from api.console.rendering import render
 from api.console.uploads import read_upload
@@ -23,7 +22,6 @@ from matcher.households.errors import NumberInvalid
 from matcher.loans import Loans
 from matcher.loans.commitments import Commitments, CommitmentText
 from matcher.loans.events import CommitmentSigned
-from psi.errors import InputError, MingceError
 from psi.identifiers import normalise_one
 
 router = APIRouter(prefix="/loans/commitments")
@@ -100,21 +98,19 @@ def sign(
     typed = {"item": item, "commitment_no": commitment_no, "contract_no": contract_no, "signed_on": signed_on,
              "way": way, "witness": witness}  # fmt: skip
     loans = Loans(office)
-    try:
+
+    def enter() -> Response:
         event = CommitmentSigned(
-            on_day=_day(signed_on), commitment_no=commitment_no.strip(), contract_no=contract_no.strip(),
-            item=_item(item), way=way, witness=witness,
+            on_day=day_of(signed_on, "signed_on", mark("请填签署日期")), commitment_no=commitment_no.strip(),
+            contract_no=contract_no.strip(), item=_item(item), way=way, witness=witness,
         )  # fmt: skip
         done = loans.record(actor, loans.bank(actor), event, key=key)
         number = int(done.subject.removeprefix("commitment/"))
         if image is not None and image.filename:
             loans.add_image(actor, number, read_upload(image))
-    except _DayMissing:
-        return _form(request, office, typed, [("signed_on", say(request, "请填签署日期"))], 422)
-    except MingceError as error:
-        found = refused(request, error, _FIELDS, "commitment_no")
-        return _form(request, office, typed, found.problems, found.status)
-    return RedirectResponse(with_notice(f"/loans/commitments/{number}", "signed"), status_code=303)
+        return seen_at(f"/loans/commitments/{number}", "signed")
+
+    return carry_out(request, enter, partial(_form, request, office, typed), form="commitment_no", fields=_FIELDS)
 
 
 @router.get("/blank")
@@ -158,31 +154,18 @@ def add_image(
     image: Annotated[UploadFile | None, File()] = None,
 ) -> Response:
     """Only its pixels are kept. The same image again changes nothing."""
-    try:
+
+    def keep() -> Response:
         Loans(office).add_image(actor, commitment, read_upload(image))
-    except MingceError as error:
-        found = refused(request, error, {}, "image")
-        return _page(request, actor, office, commitment, problems=found.problems, status=found.status)
-    return RedirectResponse(with_notice(f"/loans/commitments/{commitment}", "image"), status_code=303)
+        return seen_at(f"/loans/commitments/{commitment}", "image")
+
+    return carry_out(request, keep, partial(_page, request, actor, office, commitment), form="image")
 
 
 @router.get("/{commitment}/image")
 def read_image(commitment: Number, actor: CurrentActor, office: CurrentOffice) -> Response:
     """Who looked is recorded."""
     return Response(Loans(office).read_image(actor, commitment), media_type="image/jpeg")
-
-
-class _DayMissing(InputError):
-    """No day, or none that exists; never leaves this module."""
-
-    code = "bad_input"
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text.strip())
-    except ValueError:
-        raise _DayMissing("no day") from None
 
 
 def _item(text: str) -> str:
@@ -197,6 +180,7 @@ def _form(
     request: Request,
     office: Office,
     typed: Mapping[str, Any],
+    *,
     problems: list[tuple[str, str]] | None = None,
     status: int = 200,
 ) -> HTMLResponse:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from api.bureau.services import CurrentActor, CurrentOffice
 from api.console.addresses import with_query
 from api.console.downloads import hand_out
-from api.console.faults import refused
+from api.console.faults import FormFault, carry_out, day_of
 from api.console.language import mark, say
 from api.console.outcomes import results_page
 from api.console.rendering import render
@@ -23,11 +23,9 @@ from matcher.bureau.bulk import Outcome
 from matcher.bureau.office import Office
 from matcher.downloads import Wanted
 from matcher.households import Households
-from matcher.personal.fields import TextNotPlain
 from matcher.reviews import Reviews
 from matcher.reviews.cases import require_any
 from matcher.reviews.running import WaitsFor, count_running, list_running
-from psi.errors import InputError
 
 router = APIRouter(prefix="/households/confirmations")
 
@@ -102,19 +100,16 @@ def act_on_many(
     how: Line = "",
     held_on: Day = "",
     why: Annotated[str, Form(max_length=2_000)] = "",
-) -> HTMLResponse:
+) -> Response:
     """The same for every family that was ticked, each with its result."""
-    outcomes, problem = list[Outcome](), ""
-    try:
-        outcomes = _do(office, actor, act, pick, how=how, held_on=held_on, why=why, key=key) if pick else []
-    except TextNotPlain as error:
-        problem = refused(request, error, {}, "how").problems[0][1]
-    except InputError:  # a day to come, or none
-        problem = say(request, "评议日期须是今天或以前的一天")
-    back = f"{HERE}?{request.url.query}"
-    return results_page(
-        request, actor, office, outcomes, back=back, back_words=say(request, "确认期"), problem=problem
-    )  # fmt: skip
+    results = partial(
+        results_page, request, actor, office, back=f"{HERE}?{request.url.query}", back_words=say(request, "确认期")
+    )
+
+    def step() -> Response:
+        return results(_do(office, actor, act, pick, how=how, held_on=held_on, why=why, key=key) if pick else [])
+
+    return carry_out(request, step, results, form="how")
 
 
 @router.post("/export")
@@ -136,14 +131,13 @@ def export(
     # Whoever agrees sees no telephones by that, but has to be of the finance bureau as well.
     needs = Permission.DECIDE if file == "record" else Permission.SEE_SENSITIVE
     wanted = Wanted(say(request, title), f"{title}.{format}", f"confirmations/{file}", needs, personal)
-    try:
+
+    def step() -> Response:
         make = _maker(office, actor, file, format, township, since, until, reason)
         return hand_out(request, actor, office, wanted, make, reason=reason, key=key)
-    except TextNotPlain as error:
-        problem = refused(request, error, {}, "reason").problems[0][1]
-    except ValueError:
-        problem = say(request, "请填起止日期")
-    return results_page(request, actor, office, [], back=HERE, back_words=say(request, "确认期"), problem=problem)
+
+    again = partial(results_page, request, actor, office, back=HERE, back_words=say(request, "确认期"))
+    return carry_out(request, step, again, form="reason")
 
 
 def _acts(actor: Actor, waits_for: str) -> tuple[str, ...]:
@@ -156,7 +150,7 @@ def _acts(actor: Actor, waits_for: str) -> tuple[str, ...]:
 def _do(
     office: Office, actor: Actor, act: Act, ids: Sequence[int], *, how: str, held_on: str, why: str, key: str
 ) -> list[Outcome]:
-    """Raises NotAllowed, TextNotPlain, InputError."""
+    """Raises NotAllowed, TextNotPlain, FormFault."""
     reviews = Reviews(office)
     if act == "told":
         return reviews.confirmations.tell_many(actor, ids, how, key=key)
@@ -164,10 +158,10 @@ def _do(
         return reviews.refusals.tell_many(actor, ids, how, key=key)
     if act == "close":
         return reviews.confirmations.close(actor, ids, key=key)
-    try:
-        day = date.fromisoformat(held_on)
-    except ValueError:
-        raise InputError("no day", field="held_on") from None
+    words = mark("评议日期须是今天或以前的一天")
+    day = day_of(held_on, "held_on", words)
+    if day > office.today():
+        raise FormFault("held_on", words)
     return reviews.deliberations.record(actor, ids, act, day, why=why, key=key)
 
 
@@ -177,11 +171,11 @@ def _maker(
 ) -> Callable[[Path], int]:  # fmt: skip
     """Writes the file. Texts that wait for a second person tell nobody yet: whoever sends them says so afterwards.
 
-    Raises ValueError for a day that is none.
+    Raises FormFault for a day that is none.
     """
     reviews = Reviews(office)
     if file == "record":
-        first, last = date.fromisoformat(since), date.fromisoformat(until)
+        first, last = (day_of(one, "reason", mark("请填起止日期")) for one in (since, until))
         return lambda path: (
             reviews.record_book.write(actor, path, format=format, purpose=purpose, first=first, last=last).rows
         )

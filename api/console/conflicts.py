@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Path, Query, Request
 from pydantic import StringConstraints
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
-from api.console.addresses import with_notice, with_query
-from api.console.faults import refused
+from api.console.addresses import with_query
+from api.console.faults import carry_out, seen_at
 from api.console.language import mark, say
 from api.console.rendering import render
 from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.office import Office
-from matcher.households import ConflictUnknown, Households, SettlementInvalid
-from matcher.personal.fields import TextNotPlain
+from matcher.households import Households
 
 router = APIRouter(prefix="/households/conflicts")
 
@@ -97,15 +97,17 @@ def show(request: Request, conflict: Number, actor: CurrentActor, office: Curren
 @router.post("/{conflict}/names")
 def reveal(
     request: Request, conflict: Number, actor: CurrentActor, office: CurrentOffice, reason: Line = ""
-) -> HTMLResponse:
+) -> Response:
     """The names in the clear, for a minute; the audit log has who, which and why."""
-    try:
+
+    def show_them() -> Response:
         names = Households(office).reveal_names(actor, conflict, reason)
-    except TextNotPlain as error:
-        return _page(request, actor, office, conflict, error=error, typed={"reason": reason})
-    page = _page(request, actor, office, conflict, names=names)
-    page.headers["Refresh"] = f"60; url=/households/conflicts/{conflict}"  # also where no script runs
-    return page
+        page = _page(request, actor, office, conflict, names=names)
+        page.headers["Refresh"] = f"60; url=/households/conflicts/{conflict}"  # also where no script runs
+        return page
+
+    again = partial(_page, request, actor, office, conflict, typed={"reason": reason})
+    return carry_out(request, show_them, again, form="settle")
 
 
 @router.post("/{conflict}/settle")
@@ -120,12 +122,13 @@ def settle(
     leaves: Annotated[bool, Form()] = False,
 ) -> Response:
     """Say why it is none any more."""
-    try:
+
+    def settle_it() -> Response:
         Households(office).settle(actor, conflict, remark, name=name, leaves=leaves, key=key)
-    except (TextNotPlain, SettlementInvalid) as error:
-        typed = {"remark": remark, "name": name, "leaves": leaves}
-        return _page(request, actor, office, conflict, error=error, typed=typed)
-    return RedirectResponse(with_notice("/households/conflicts", "settled"), status_code=303)
+        return seen_at("/households/conflicts", "settled")
+
+    typed = {"remark": remark, "name": name, "leaves": leaves}
+    return carry_out(request, settle_it, partial(_page, request, actor, office, conflict, typed=typed), form="settle")
 
 
 def _page(
@@ -135,20 +138,20 @@ def _page(
     conflict_id: int,
     *,
     names: Sequence[str] = (),
-    error: TextNotPlain | SettlementInvalid | ConflictUnknown | None = None,
+    problems: list[tuple[str, str]] | None = None,
     typed: Mapping[str, object] | None = None,
+    status: int = 200,
 ) -> HTMLResponse:
     households = Households(office)
     conflict = households.show_conflict(actor, conflict_id)
-    against = refused(request, error, {"settlement_invalid": "settle"}, "settle") if error else None
     words, what_to_do = KINDS[conflict.kind]
     return render(
         request,
         "conflict.html",
         title=say(request, words),
         crumbs=[(say(request, "名单"), "/households"), (say(request, "名单冲突"), "/households/conflicts")],
-        status=against.status if against else 200,
-        problems=against.problems if against else [],
+        status=status,
+        problems=problems or [],
         conflict=conflict,
         what_to_do=what_to_do,
         sides=[

@@ -7,12 +7,12 @@ from datetime import date
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, Path, Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
-from api.console.addresses import with_notice
-from api.console.household_page import attempt, household_page, refused_page
-from api.console.language import say
+from api.console.faults import FormFault, seen_at
+from api.console.household_page import attempt, outcome_page
+from api.console.language import mark
 from matcher.bureau.actors import Actor
 from matcher.bureau.office import Office
 from matcher.reviews import Reviews
@@ -53,17 +53,15 @@ def propose(
     remark: Remark = "",
 ) -> Response:
     """Propose a verdict; a second person answers it."""
-
     typed = {"verdict": verdict, "reason": reason or [], "remark": remark}
-    if verdict is None:
-        problems = [("verdict", say(request, "请先选一种意见"))]
-        return household_page(request, actor, office, household, problems=problems, typed=typed, status=422)
-    return _do(
-        request, actor, office, household, "proposed",
-        lambda: Reviews(office).decisions.propose(
-            actor, household, verdict, reasons=reason or (), remark=remark, key=key
-        ), typed,
-    )  # fmt: skip
+
+    def step() -> object:
+        if verdict is None:
+            raise FormFault("verdict", mark("请先选一种意见"))
+        decisions = Reviews(office).decisions
+        return decisions.propose(actor, household, verdict, reasons=reason or (), remark=remark, key=key)
+
+    return _do(request, actor, office, household, "proposed", step, typed)
 
 
 @router.post("/{household}/answer")
@@ -198,11 +196,11 @@ def _do(
 ) -> Response:
     """The step, and then the household's page, which says that it was done."""
 
-    def carry_out() -> Response:
+    def carried_out() -> Response:
         outcome = step()
         for one in outcome if isinstance(outcome, list) else ():
             if one.code:
-                return refused_page(request, actor, office, household, one.code, one.params, typed or {})
-        return RedirectResponse(with_notice(f"/households/{household}", done), status_code=303)
+                return outcome_page(request, actor, office, household, one, typed or {})
+        return seen_at(f"/households/{household}", done)
 
-    return attempt(request, actor, office, household, carry_out, typed or {})
+    return attempt(request, actor, office, household, carried_out, typed or {})

@@ -9,7 +9,8 @@ second person on 我的下载, and the answer leads there. The form for it is ``
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated
 from urllib.parse import quote
 
@@ -17,14 +18,13 @@ from fastapi import APIRouter, Form, Path, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
-from api.console.errors import words_of_problem
+from api.console.faults import carry_out, seen_at
 from api.console.language import mark, say
 from api.console.rendering import render
 from matcher.bureau.actors import Actor
 from matcher.bureau.office import Office
 from matcher.downloads import Downloads, FileOut, State, Wanted
 from matcher.downloads.packing import Make
-from matcher.personal.fields import TextNotPlain
 
 router = APIRouter()
 
@@ -88,12 +88,15 @@ def decide(
     answer: Annotated[str, Form(pattern="^(agree|refuse)$")],
     remark: Line = "",
 ) -> Response:
-    try:
+    """A second person's answer; a refusal says why."""
+
+    def step() -> Response:
         Downloads(office).decide(actor, number, agreed=answer == "agree", remark=remark)
-    except TextNotPlain as error:
-        words = words_of_problem(request, error.code, {"params": error.params})[0]
-        return _show(request, actor, office, faults={number: words}, typed={number: remark})
-    return RedirectResponse(f"/downloads?done={'agreed' if answer == 'agree' else 'refused'}", status_code=303)
+        return seen_at("/downloads", "agreed" if answer == "agree" else "refused")
+
+    at = f"r-{number}"
+    again = partial(_show, request, actor, office, typed={at: remark})
+    return carry_out(request, step, again, form=at, fields={"text_not_plain": at})
 
 
 @router.post("/downloads/{number}/fetch")
@@ -108,12 +111,14 @@ def _show(
     office: Office,
     *,
     done: str = "",
-    faults: Mapping[str, str] | None = None,
+    problems: Sequence[tuple[str, str]] = (),
     typed: Mapping[str, str] | None = None,
+    status: int = 200,
 ) -> HTMLResponse:
+    """``problems`` and ``typed`` by the id of the remark's field."""
     downloads = Downloads(office)
     return render(
         request, "downloads.html", title=say(request, "我的下载"), own=downloads.list_own(actor), states=STATES,
-        waiting=downloads.list_waiting(actor), done=say(request, done), faults=faults or {}, typed=typed or {},
-        status=422 if faults else 200,
+        waiting=downloads.list_waiting(actor), done=say(request, done), problems=problems, typed=typed or {},
+        status=status,
     )  # fmt: skip

@@ -12,12 +12,15 @@ from starlette.types import Scope
 from api.bureau.problems import describe_problem
 from api.console.language import language_of, mark, say
 from api.console.rendering import render
+from api.console.sections import BY_PATH
 from api.console.sessions import FormNotOurs
 from api.problems import Kind, Problem
 from api.words import MESSAGES, explain_code
+from matcher.bureau.actors import PERMISSION_WORDS, NotAllowed
 
 _FORM_NOT_OURS = Kind(403, "The form comes from elsewhere")
-_COMMAND = "mingce "
+_ELSEWHERE = ("mingce ", "docs/", "bureau status")
+"""What a next step names that is nothing in a browser: commands, and files of the repository."""
 _ENGLISH = "{detail}"
 
 _WORDS: Mapping[int, tuple[str, str, str]] = {
@@ -69,5 +72,15 @@ def words_of_problem(request: Request, code: str, members: Mapping[str, Any]) ->
     params = members.get("params")
     if code not in MESSAGES or _ENGLISH in MESSAGES[code].zh or (code != "form_not_ours" and params is None):
         return "", ""
+    if code == NotAllowed.code and params:
+        params = {**params, "permission": _name_of(request, str(params.get("permission", "")))}
     what, following = explain_code(code, str(members.get("detail", "")), params or {}, language_of(request))
-    return what, "" if _COMMAND in following else following
+    return what, "" if any(one in following for one in _ELSEWHERE) else following
+
+
+def _name_of(request: Request, permission: str) -> str:
+    """A permission or a section in words."""
+    if permission in BY_PATH:
+        return say(request, BY_PATH[permission].title)
+    words = {known.value: both for known, both in PERMISSION_WORDS.items()}.get(permission)
+    return permission if words is None else words[language_of(request) == "en"]

@@ -54,7 +54,8 @@ def show_line(request: Request, line: Number, actor: CurrentActor, office: Curre
     told = Claims(office).explain(actor, line)
     crumbs: list[tuple[str, str | None]] = [(say(request, "申报"), "/claims")]
     if told.claim_id is not None:
-        crumbs.append((str(told.claim_id), f"/claims/{told.claim_id}"))
+        title = say(request, "%(year)s 年贴息申报") % {"year": told.claim_year}
+        crumbs.append((title, f"/claims/{told.claim_id}"))
     return render(
         request, "line-explained.html", title=say(request, "为什么是这个数"), crumbs=crumbs, told=told,
         sees_loans=actor.may(Permission.SEE_LOANS),

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from api.bureau.problems import describe_problem
-from api.console.errors import words_of_problem
+from api.console.check_entry import department_words
+from api.console.faults import carry_out, words_for
 from api.console.form_view import form_sections
 from api.console.household_view import HouseholdView, view
 from api.console.language import say
 from api.console.rendering import render
 from matcher.attachments import KINDS as IMAGE_KINDS
 from matcher.bureau.actors import Actor, Permission
+from matcher.bureau.bulk import Outcome
 from matcher.bureau.office import Office
 from matcher.reasons import REASONS
 from matcher.reviews.decisions import may_answer, possible_verdicts
@@ -25,7 +27,6 @@ from matcher.reviews.queue import REVIEW_STATES
 from matcher.visits.form import RELATIONS
 from matcher.visits.model import KINDS as VISIT_KINDS
 from matcher.visits.model import OUTCOMES
-from psi.errors import MingceError
 
 _FIELDS = {"reason_missing": "reason", "reason_unknown": "reason", "remark_missing": "remark"}  # error: field at fault
 _OF_MEMBER = {"number_invalid": "member-number"}
@@ -89,6 +90,7 @@ def household_page(
         typed=typed or {},
         revealed=revealed or {},
         places=places or {},
+        department_words=department_words(request),
         may_reveal=actor.may(Permission.REVEAL),
         may_supplement=actor.may(Permission.SUPPLEMENT),
         may_see_place=actor.may(Permission.ACCEPT_VISIT),
@@ -108,44 +110,29 @@ def attempt(
     actor: Actor,
     office: Office,
     household_id: int,
-    do: Callable[[], Response],
+    step: Callable[[], Response],
     typed: Mapping[str, Any],
 ) -> Response:
-    """``do``; if it cannot be done as things stand, the page again with why, and with what was typed.
-
-    Raises what is no matter of the form: a refusal of the account (which is recorded), something that is not there,
-    a failure of our own.
-    """
-    try:
-        return do()
-    except MingceError as error:
-        kind = describe_problem(error).kind
-        if kind.status not in (409, 422) or kind.refusal:
-            raise
-        return refused_page(
-            request, actor, office, household_id, error.code, error.params, typed, error.detail, status=kind.status
-        )
+    """A ``step`` of the page's forms, or the page again with what was typed (api.console.faults.carry_out)."""
+    again = partial(household_page, request, actor, office, household_id, typed=typed)
+    fields, otherwise = _fields(typed)
+    return carry_out(request, step, again, form=otherwise, fields=fields)
 
 
-def refused_page(
-    request: Request,
-    actor: Actor,
-    office: Office,
-    household_id: int,
-    code: str,
-    params: Mapping[str, object],
-    typed: Mapping[str, Any],
-    detail: str = "",
-    *,
-    status: int = 409,
+def outcome_page(
+    request: Request, actor: Actor, office: Office, household_id: int, outcome: Outcome, typed: Mapping[str, Any]
 ) -> HTMLResponse:
-    """The page again, with why it cannot be done at the top and what was typed still there."""
-    words, next_step = words_of_problem(request, code, {"params": params, "detail": detail})
-    field = str(params.get("field", "")) if code == "text_not_plain" else _FIELDS.get(code, "")
-    if form := typed.get("form"):  # one of the members' own
-        field = _OF_MEMBER.get(code) or (f"leave-{typed['leaving']}" if form == "remove_member" else "member-remark")
-    problems = [(field or "decide", f"{words}。{next_step}" if next_step else words)]
-    return household_page(request, actor, office, household_id, problems=problems, typed=typed, status=status)
+    """The page again, with why a step that is for many at once was refused for this household."""
+    problems = [("decide", words_for(request, outcome.code or "", outcome.params))]
+    return household_page(request, actor, office, household_id, problems=problems, typed=typed, status=409)
+
+
+def _fields(typed: Mapping[str, Any]) -> tuple[Mapping[str, str], str]:
+    """By error the field at fault, and the id of the form: the members' forms have fields of their own."""
+    if not (form := typed.get("form")):
+        return _FIELDS, "decide"
+    otherwise = f"leave-{typed['leaving']}" if form == "remove_member" else "member-remark"
+    return {**_OF_MEMBER, "text_not_plain": otherwise}, otherwise
 
 
 def _box(actor: Actor, office: Office, shown: HouseholdView) -> Box:

@@ -21,7 +21,7 @@ from matcher.reviews.evidence import assessment_as_json
 from matcher.reviews.files import CaseFile
 from matcher.reviews.records import VERDICT_WORDS
 from matcher.states import HOUSEHOLD, VISIT
-from matcher.visits.model import FAILURES, VisitDetails
+from matcher.visits.model import FAILURES, VisitDetails, VisitMove
 from matcher.visits.service import Visits
 from matcher.visits.showing import VisitFilter
 
@@ -181,6 +181,11 @@ def _fact(name: str, value: object) -> str:
 def _timeline(details: HouseholdDetails, file: CaseFile | None, visits: Sequence[VisitDetails]) -> list[Event]:
     """The newest first."""
     events = [
+        Event(step.at, step.account, mark("走访"), (VISIT.words[step.to_state],), _why_of(step))
+        for visit in visits
+        for step in visit.moves
+    ]
+    events += [  # in the same second a household follows its visit
         Event(
             move.at,
             move.account,
@@ -190,13 +195,13 @@ def _timeline(details: HouseholdDetails, file: CaseFile | None, visits: Sequence
         )
         for move in details.moves
     ]
-    for visit in visits:
-        for step in visit.moves:
-            why = " ".join(filter(None, [FAILURES.get(step.outcome or "", ""), step.remark]))
-            events.append(Event(step.at, step.account, mark("走访"), (VISIT.words[step.to_state],), why))
     if file is not None:
         events += _decided(file)
     return sorted(reversed(events), key=lambda event: event.at, reverse=True)
+
+
+def _why_of(step: VisitMove) -> str:
+    return " ".join(filter(None, [FAILURES.get(step.outcome or "", ""), step.remark]))
 
 
 def _decided(file: CaseFile) -> Iterator[Event]:

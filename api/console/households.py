@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path as FilePath
 from typing import Annotated, Literal
 
@@ -16,6 +17,7 @@ from api.bureau.services import CurrentActor, CurrentOffice
 from api.console.addresses import with_query
 from api.console.downloads import hand_out
 from api.console.errors import words_of_problem
+from api.console.faults import carry_out
 from api.console.household_page import attempt, household_page
 from api.console.language import say
 from api.console.outcomes import results_page
@@ -27,7 +29,6 @@ from matcher.downloads import Wanted
 from matcher.exports import Format, write_export
 from matcher.households import HouseholdFilter, Households
 from matcher.households.showing import MAX_PAGE, HouseholdRow
-from matcher.personal.fields import TextNotPlain
 from matcher.personal.reveal import Personal, RevealField, SearchInvalid
 from matcher.reasons import REASONS, describe
 from matcher.states import HOUSEHOLD
@@ -113,16 +114,13 @@ def export(
     chosen = HouseholdFilter(area, state, int(year) if year else None, conflicts, code, bank)
     wanted = Wanted(say(request, "家庭名单"), f"家庭名单.{format}", "households", Permission.SEE_HOUSEHOLDS, False)
     place_of = request.app.state.site.place_of
-    try:
-        return hand_out(
-            request, actor, office, wanted,
-            lambda path: write_list(office, actor, chosen, place_of, path, format), reason=reason, key=key,
-        )  # fmt: skip
-    except TextNotPlain as error:
-        problem = words_of_problem(request, error.code, {"params": error.params})[0]
-    return results_page(
-        request, actor, office, [], back="/households", back_words=say(request, "名单"), problem=problem
-    )
+
+    def make(path: FilePath) -> int:
+        return write_list(office, actor, chosen, place_of, path, format)
+
+    again = partial(results_page, request, actor, office, back="/households", back_words=say(request, "名单"))
+    step = partial(hand_out, request, actor, office, wanted, make, reason=reason, key=key)
+    return carry_out(request, step, again, form="reason")
 
 
 @router.post("/households/search")

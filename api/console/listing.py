@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Literal
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ from starlette.responses import HTMLResponse, Response
 from api.bureau.services import CurrentActor, CurrentOffice
 from api.console.addresses import with_query
 from api.console.downloads import hand_out
-from api.console.faults import refused
+from api.console.faults import carry_out
 from api.console.language import mark, say
 from api.console.outcomes import results_page
 from api.console.rendering import render
@@ -22,9 +23,9 @@ from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.bulk import Outcome
 from matcher.bureau.office import Office
 from matcher.downloads import Wanted
+from matcher.downloads.packing import Make
 from matcher.exports import write_export
 from matcher.households import Households
-from matcher.personal.fields import TextNotPlain
 from matcher.reasons import REASONS, describe
 from matcher.reviews import Reviews
 from matcher.reviews.exports import ENDINGS
@@ -170,15 +171,11 @@ def export_for_bank(
 
 
 def _hand_out(
-    request: Request, actor: Actor, office: Office, wanted: Wanted, make: object, reason: str, key: str
+    request: Request, actor: Actor, office: Office, wanted: Wanted, make: Make, reason: str, key: str
 ) -> Response:
-    try:
-        return hand_out(request, actor, office, wanted, make, reason=reason, key=key)  # type: ignore[arg-type]
-    except TextNotPlain as error:
-        problem = refused(request, error, {}, "reason").problems[0][1]
-        return results_page(
-            request, actor, office, [], back="/households/final", back_words=say(request, "最终名单"), problem=problem
-        )
+    again = partial(results_page, request, actor, office, back="/households/final", back_words=say(request, "最终名单"))
+    step = partial(hand_out, request, actor, office, wanted, make, reason=reason, key=key)
+    return carry_out(request, step, again, form="reason")
 
 
 def _all(office: Office, actor: Actor, stays: Stays, area: str) -> Sequence[StayRow]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path as FilePath
 from typing import Annotated, Literal
 
@@ -15,7 +16,7 @@ from api.bureau.services import CurrentActor, CurrentOffice
 from api.console.addresses import with_query
 from api.console.downloads import hand_out
 from api.console.errors import words_of_problem
-from api.console.faults import refused
+from api.console.faults import carry_out
 from api.console.language import language_of, mark, say
 from api.console.paging import Page
 from api.console.rendering import render
@@ -26,10 +27,9 @@ from matcher.downloads import Wanted
 from matcher.loans import Loans
 from matcher.loans.exporting import write_rejects
 from matcher.loans.file_import import RowReject
-from matcher.loans.held_files import HeldFile, HeldFileGone
+from matcher.loans.held_files import HeldFile
 from matcher.loans.imported_files import ImportedFiles
 from matcher.rejects import ROW_REASONS
-from psi.errors import MingceError
 
 router = APIRouter(prefix="/loans/files")
 
@@ -71,22 +71,22 @@ def preview(
     actor: CurrentActor,
     office: CurrentOffice,
     file: Annotated[UploadFile | None, File()] = None,
-) -> HTMLResponse:
+) -> Response:
     """What entering the file would do; nothing is entered yet."""
-    loans = Loans(office)
-    try:
+
+    def look() -> Response:
+        loans = Loans(office)
         content, suffix = read_table_upload(file)
         name, done = loans.preview_file(actor, HeldFile(loans.bank(actor), suffix, content))
-    except MingceError as error:
-        found = refused(request, error, {}, _FIELD)
-        return _list_page(request, actor, office, 2**53, problems=found.problems, status=found.status)
-    reasons = Counter(reject.reason for reject in done.rejects)
-    rejects = in_words(request, done.rejects[:PAGE])
-    return render(
-        request, "loan-file-preview.html", title=say(request, "预览"), crumbs=_crumbs(request), done=done, held=name,
-        file_name=(file.filename if file else "") or "", reasons=reasons.most_common(), total=len(done.rejects),
-        examples=_examples(rejects), rejects=rejects,
-    )  # fmt: skip
+        reasons = Counter(reject.reason for reject in done.rejects)
+        rejects = in_words(request, done.rejects[:PAGE])
+        return render(
+            request, "loan-file-preview.html", title=say(request, "预览"), crumbs=_crumbs(request), done=done,
+            held=name, file_name=(file.filename if file else "") or "", reasons=reasons.most_common(),
+            total=len(done.rejects), examples=_examples(rejects), rejects=rejects,
+        )  # fmt: skip
+
+    return carry_out(request, look, partial(_list_page, request, actor, office, 2**53), form=_FIELD)
 
 
 @router.post("/enter")
@@ -97,13 +97,13 @@ def enter(
     held: Annotated[str, Form(pattern=r"^[0-9a-f]{32}$")],
 ) -> Response:
     """Enter the very file that was looked at."""
-    try:
+
+    def enter_it() -> Response:
         done = Loans(office).enter_held_file(actor, held)
-    except HeldFileGone as error:
-        found = refused(request, error, {}, _FIELD)
-        return _list_page(request, actor, office, 2**53, problems=found.problems, status=found.status)
-    said = "again" if done.already_imported else "entered"
-    return RedirectResponse(f"/loans/files/{done.file_id}?done={said}&new={done.new}", status_code=303)
+        said = "again" if done.already_imported else "entered"
+        return RedirectResponse(f"/loans/files/{done.file_id}?done={said}&new={done.new}", status_code=303)
+
+    return carry_out(request, enter_it, partial(_list_page, request, actor, office, 2**53), form=_FIELD)
 
 
 @router.get("/{file}")

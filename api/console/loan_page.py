@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated
 
 from fastapi import APIRouter, Form, Path, Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
-from api.console.addresses import with_notice
-from api.console.faults import refused
+from api.console.faults import FormFault, carry_out, day_of, seen_at
 from api.console.language import mark, say
 from api.console.loan_view import ENTRY_WORDS, SPAN_WORDS, view
 from api.console.rendering import render
@@ -19,7 +19,6 @@ from matcher.bureau.actors import Actor
 from matcher.bureau.office import Office
 from matcher.loans import Loans
 from matcher.reasons import REASONS
-from psi.errors import MingceError
 
 router = APIRouter(prefix="/loans")
 
@@ -110,19 +109,16 @@ def _decide(
     step: Callable[[date], object],
 ) -> Response:
     """The step, then the page that says so; or the page again with why not, and what was typed."""
-    again: Any = {"typed": typed}
-    try:
-        day = date.fromisoformat(typed["day"])
-    except ValueError:
-        return _page(request, actor, office, loan, problems=[("day", say(request, "请填日期"))], status=422, **again)
-    if typed.get("reason") == "":
-        return _page(request, actor, office, loan, problems=[("reason", say(request, "请选原因"))], status=422, **again)
-    try:
+
+    def decide() -> Response:
+        day = day_of(typed["day"], "day", mark("请填日期"))
+        if typed.get("reason") == "":
+            raise FormFault("reason", mark("请选原因"))
         step(day)
-    except MingceError as error:
-        found = refused(request, error, _FIELDS, "decide")
-        return _page(request, actor, office, loan, problems=found.problems, status=found.status, **again)
-    return RedirectResponse(with_notice(f"/loans/{loan}", done), status_code=303)
+        return seen_at(f"/loans/{loan}", done)
+
+    again = partial(_page, request, actor, office, loan, typed=typed)
+    return carry_out(request, decide, again, form="decide", fields=_FIELDS)
 
 
 def _page(

@@ -36,10 +36,17 @@ def result_of(request: Request, outcome: Outcome, household: int, number: str) -
 
 
 def results_page(
-    request: Request, actor: Actor, office: Office, outcomes: Sequence[Outcome], *, back: str, back_words: str,
-    problem: str = "",
-) -> HTMLResponse:  # fmt: skip
-    """``outcomes`` by household; ``problem``: why nothing was done at all;
+    request: Request,
+    actor: Actor,
+    office: Office,
+    outcomes: Sequence[Outcome] = (),
+    *,
+    back: str,
+    back_words: str,
+    problems: Sequence[tuple[str, str]] = (),
+    status: int = 200,
+) -> HTMLResponse:
+    """``outcomes`` by household; ``problems``: why nothing was done at all;
     ``back``: where the page's button leads, in ``back_words``."""
     shown = sorted(outcomes, key=lambda one: one.outcome == "done")[:MOST_SHOWN]
     numbers: Mapping[int, str] = {
@@ -57,7 +64,7 @@ def results_page(
         refused=len(outcomes) - done,
         total=len(outcomes),
         back=back,
-        problem=problem,
-        status=422 if problem else 200,
+        problem=problems[0][1] if problems else "",
+        status=status,
         back_words=back_words,
     )

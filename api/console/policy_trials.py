@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from pathlib import Path as FilePath
 from typing import Annotated, Literal
 
@@ -18,7 +19,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from api.bureau.services import CurrentActor, CurrentOffice
 from api.console.downloads import hand_out
 from api.console.errors import words_of_problem
-from api.console.faults import refused
+from api.console.faults import carry_out, refused
 from api.console.language import say
 from api.console.policies import fault_words
 from api.console.rendering import render
@@ -29,7 +30,6 @@ from matcher.bureau.office import Office
 from matcher.downloads import Wanted
 from matcher.households import Policies
 from matcher.households.trials import Trials, write_trial
-from matcher.personal.fields import TextNotPlain
 from matcher.policy import PolicyInvalid, PolicyUnknown
 from psi.errors import InputError
 
@@ -125,11 +125,8 @@ def export(
 
     title = say(request, "政策试算")
     wanted = Wanted(title, f"政策试算-{trial}.{format}", f"policy/trial/{trial}", Permission.SEE_SENSITIVE, False)
-    try:
-        return hand_out(request, actor, office, wanted, make, reason=reason, key=key)
-    except TextNotPlain as error:
-        refusal = refused(request, error, {}, "result")
-        return _show(request, actor, office, trial, problems=refusal.problems, status=refusal.status)
+    step = partial(hand_out, request, actor, office, wanted, make, reason=reason, key=key)
+    return carry_out(request, step, partial(_show, request, actor, office, trial), form="result")
 
 
 def _show(

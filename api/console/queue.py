@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Annotated, Literal, get_args
 from urllib.parse import unquote
 
+import pyarrow as pa
 from fastapi import APIRouter, Form, Query, Request
 from pydantic import StringConstraints
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
 from api.console.addresses import with_query
+from api.console.downloads import hand_out
 from api.console.errors import words_of_problem
+from api.console.faults import carry_out
 from api.console.language import mark, say
+from api.console.outcomes import results_page
 from api.console.rendering import render
 from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.office import Office
+from matcher.downloads import Wanted
+from matcher.exports import Format, write_export
 from matcher.households import Households
-from matcher.reasons import REASONS
+from matcher.reasons import REASONS, describe
 from matcher.reviews import Reviews
-from matcher.reviews.queue import QueueFilter, QueueItem, Stage
+from matcher.reviews.queue import CLAIMED, LARGEST_PAGE, QueueFilter, QueueItem, Stage
+from matcher.states import HOUSEHOLD
 from matcher.waiting import what_comes
 
 router = APIRouter()
@@ -43,11 +52,16 @@ VERDICTS: Mapping[Stage, tuple[str, ...]] = {
 }
 """What can be proposed for many rows of a queue at once."""
 PAGE = 50
+COLUMNS = (
+    "家庭编号", "户主", "人数", "乡镇（街道）", "状态", "原因标签", "停留天数", "超期", "领取人", "提出人", "下一步",
+)  # fmt: skip
+"""Of the file; names masked."""
 MOST_AT_ONCE = 200
 Act = Literal["claim", "release", "propose", "confirm", "begin", "close"]
 Verdict = Literal["approve", "reject", "return", "give_up"]
 _PICK = re.compile(r"([0-9]{1,15})/([^/]{1,60})(?:/([0-9]{1,15})/([0-9a-f]{64}))?")
 
+Claimed = Annotated[str, Query(pattern=CLAIMED)]
 Digits = Annotated[str, StringConstraints(pattern=r"^[0-9]{0,12}$")]
 OptionalReason = Annotated[str, StringConstraints(pattern=r"^(N[0-9X][0-9])?$")]
 Key = Annotated[str, Form(pattern=r"^[0-9a-f]{32}$")]
@@ -82,7 +96,7 @@ def show(
     office: CurrentOffice,
     stage: Stage | None = None,
     township: Digits = "",
-    claimed: Literal["all", "mine", "nobody"] = "all",
+    claimed: Claimed = "all",
     reason: OptionalReason = "",
     late_after_days: Annotated[int, Query(ge=0, le=3_650)] = 15,
     late_only: bool = False,
@@ -111,9 +125,11 @@ def show(
         first_address=with_query(request, after=None),
         stage_address=lambda one: with_query(request, stage=one, after=None),
         townships=Households(office).list_townships(actor),
+        claimants=[name for name in queue.list_claimants(actor) if name != actor.name],
         reasons=REASONS if actor.may(Permission.SEE_SENSITIVE) else {},
         acts=_acts(actor, stage),
         verdicts=VERDICTS[stage],
+        may_export=actor.may(Permission.EXPORT),
         key=office.random_bytes(16).hex(),
     )
 
@@ -142,6 +158,58 @@ def act(
         request, "queue-results.html", title=say(request, "办理结果"), crumbs=[(say(request, "工作台"), back)],
         results=results, back=back,
     )  # fmt: skip
+
+
+@router.post("/queue/export")
+def export(
+    request: Request,
+    actor: CurrentActor,
+    office: CurrentOffice,
+    key: Key,
+    stage: Annotated[Stage, Form()],
+    format: Annotated[Literal["xlsx", "csv"], Form()] = "xlsx",
+    township: Annotated[Digits, Form()] = "",
+    claimed: Annotated[str, Form(pattern=CLAIMED)] = "all",
+    reason_code: Annotated[OptionalReason, Form()] = "",
+    late_after_days: Annotated[int, Form(ge=0, le=3_650)] = 15,
+    late_only: Annotated[bool, Form()] = False,
+    reason: Annotated[str, Form(max_length=300)] = "",
+) -> Response:
+    """The queue as the filters show it, masked. ``reason`` is what the file is for."""
+    chosen = QueueFilter(stage, township, claimed, reason_code, late_after_days, late_only)
+    title = f"{say(request, '工作台')} {say(request, STAGES[stage])}"
+    wanted = Wanted(title, f"工作台.{format}", f"queue/{stage}", Permission.SEE_HOUSEHOLDS, personal=False)
+    place_of = request.app.state.site.place_of
+
+    def make(path: Path) -> int:
+        return write_queue(office, actor, chosen, place_of, path, format)
+
+    again = partial(results_page, request, actor, office, back="/queue", back_words=say(request, "工作台"))
+    step = partial(hand_out, request, actor, office, wanted, make, reason=reason, key=key)
+    return carry_out(request, step, again, form="reason")
+
+
+def write_queue(
+    office: Office, actor: Actor, wanted: QueueFilter, place_of: Callable[[str], str], path: Path, format: Format
+) -> int:
+    """Every household that the filter shows; returns how many. Raises NotAllowed, OSError."""
+    queue, rows, after = Reviews(office).queue, list[QueueItem](), None
+    while True:
+        page = queue.page(actor, wanted, after=after, size=LARGEST_PAGE)
+        rows += page.items
+        if (after := page.next) is None:
+            break
+    cells = [
+        (
+            row.household_no, row.applicant, row.members, place_of(row.township), HOUSEHOLD.words[row.state],
+            describe(row.reasons), str(row.waits_days), "超期" if row.is_late else "", row.claimed_by or "",
+            row.proposed_by or "", next_step(actor, row, office),
+        )
+        for row in rows
+    ]  # fmt: skip
+    columns = {name: pa.array([row[place] for row in cells], pa.string()) for place, name in enumerate(COLUMNS)}
+    write_export(path, columns, format=format)
+    return len(rows)
 
 
 def next_step(actor: Actor, item: QueueItem, office: Office) -> str:

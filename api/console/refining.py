@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Request
@@ -11,7 +12,7 @@ from pydantic import StringConstraints
 from starlette.responses import HTMLResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
-from api.console.faults import refused
+from api.console.faults import carry_out, refused
 from api.console.language import mark, say
 from api.console.outcomes import results_page
 from api.console.rendering import render
@@ -131,14 +132,15 @@ def act_on_named(
     pick: Annotated[list[Annotated[int, Form(ge=1, le=2**53)]] | None, Form(max_length=MOST_AT_ONCE)] = None,
     reason: Codes = None,
     remark: Line = "",
-) -> HTMLResponse:
+) -> Response:
     """The same for every household that was ticked, each with its result. A text that cannot be kept is a page."""
-    problem, outcomes = "", list[Outcome]()
-    try:
-        outcomes = _do(office, actor, act, pick, [code for code in reason or () if code], remark, key) if pick else []
-    except TextNotPlain as error:
-        problem = refused(request, error, {}, "remark").problems[0][1]
-    return results_page(request, actor, office, outcomes, back=back, back_words=say(request, "名单"), problem=problem)
+    results = partial(results_page, request, actor, office, back=back, back_words=say(request, "名单"))
+
+    def step() -> Response:
+        codes = [code for code in reason or () if code]
+        return results(_do(office, actor, act, pick, codes, remark, key) if pick else [])
+
+    return carry_out(request, step, results, form="remark")
 
 
 def _do(

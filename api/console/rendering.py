@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import lru_cache
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -75,6 +75,7 @@ def environment(language: Language) -> Environment:
         loader=FileSystemLoader(TEMPLATES),
         autoescape=select_autoescape(default=True, default_for_string=True),
         undefined=StrictUndefined,
+        finalize=visible,
         trim_blocks=True,
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
@@ -91,6 +92,7 @@ def environment(language: Language) -> Environment:
         "reasons": lambda codes: describe([code for code in codes.split(",") if code], english=language == "en"),
         "state": lambda state, machine: spoken.gettext(state_words(state, machine)),
         "plain": plain,
+        "rate": rate,
     }
     made.globals["role_words"] = {role.value: words for role, words in ROLE_WORDS.items()}
     return made
@@ -102,6 +104,12 @@ def wan(fen: int | None) -> str:
         return ""
     hundredths = (2 * abs(fen) + 10_000) // 20_000
     return f"{'-' if fen < 0 else ''}{hundredths // 100:,}.{hundredths % 100:02d}"
+
+
+def rate(percent: str) -> str:
+    """A rate in %, with two places at the least: 3.8 as 3.80, 3.625 as it is."""
+    whole, _, places = percent.partition(".")
+    return f"{whole}.{places:0<2}"
 
 
 def day_in_words(value: str | date | None) -> str:
@@ -131,9 +139,17 @@ def state_words(state: str, machine: str) -> str:
     return found.words[state]
 
 
-def plain(text: str | None) -> Markup | str:
-    """Text from outside, with what could turn its direction made visible: U+202E and its like."""
-    return "".join(f"⟨U+{ord(one):04X}⟩" if one in _TURNING else one for one in text or "")
+def plain(text: str | None) -> str:
+    """Text from outside, which may be missing."""
+    return text or ""
 
 
-_TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+def visible(value: object) -> object:
+    """Whatever a template writes: characters that turn its direction (U+202E and its like) or that no page can show
+    stand in it as ⟨U+202E⟩, wherever the text came from."""
+    if not isinstance(value, str) or _HIDDEN.search(value) is None:
+        return value
+    return type(value)(_HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", value))
+
+
+_HIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")

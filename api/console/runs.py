@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path as FilePath
 from typing import Annotated, Literal
 
@@ -15,7 +16,7 @@ from api.console.check_entry import links_of
 from api.console.checks import RUN_STATES
 from api.console.downloads import hand_out
 from api.console.errors import words_of_problem
-from api.console.faults import refused
+from api.console.faults import carry_out
 from api.console.language import mark, say
 from api.console.rendering import render
 from api.console.runs_view import AlarmLine, alarm_lines, bars, epoch_lines
@@ -118,11 +119,8 @@ def export_handovers(
 
     needs = Permission.REFINE if actor.may(Permission.REFINE) else Permission.SEE_AUDIT
     wanted = Wanted(say(request, "移交清单"), f"移交清单.{format}", "handovers", needs, False)
-    try:
-        return hand_out(request, actor, office, wanted, make, reason=reason, key=key)
-    except TextNotPlain as error:
-        found = refused(request, error, {}, "rows")
-        return _list_handovers(request, actor, office, None, found.problems, found.status)
+    step = partial(hand_out, request, actor, office, wanted, make, reason=reason, key=key)
+    return carry_out(request, step, partial(_list_handovers, request, actor, office, None), form="rows")
 
 
 @router.get("/runs/handovers/{handover}")
@@ -189,6 +187,7 @@ def _list_handovers(
     actor: Actor,
     office: Office,
     before: int | None,
+    *,
     problems: list[tuple[str, str]] | None = None,
     status: int = 200,
 ) -> HTMLResponse:

@@ -6,10 +6,10 @@ import re
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Path, Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
-from api.console.addresses import with_notice
+from api.console.faults import seen_at
 from api.console.household_page import attempt
 from api.console.language import say
 from api.console.refining import ACTS
@@ -101,7 +101,7 @@ def remove_member(
 
 
 def _back(household: int, done: Literal["member_added", "member_left"]) -> Response:
-    return RedirectResponse(with_notice(f"/households/{household}", done, "members"), status_code=303)
+    return seen_at(f"/households/{household}", done, "members")
 
 
 def _page(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,7 +19,7 @@ from starlette.responses import HTMLResponse, Response
 from api.bureau.services import CurrentActor, CurrentOffice
 from api.console.addresses import with_query
 from api.console.downloads import hand_out
-from api.console.faults import refused
+from api.console.faults import carry_out
 from api.console.language import say
 from api.console.outcomes import Result, result_of
 from api.console.rendering import render, state_words
@@ -31,7 +32,6 @@ from matcher.states import VISIT
 from matcher.visits.model import KINDS, OUTCOMES, Visit
 from matcher.visits.service import Visits
 from matcher.visits.showing import MAX_PAGE, VisitFilter
-from psi.errors import MingceError
 
 router = APIRouter(prefix="/visits")
 
@@ -103,20 +103,15 @@ def act(
     manager: Line = "",
     grid_officer: Line = "",
     why: Line = "",
-) -> HTMLResponse:
+) -> Response:
     """The same step for every visit that was ticked. Sent twice, the second shows what the first did."""
     found = [one for one in map(_PICK.fullmatch, pick or ()) if one]
     picked = {int(one[1]): (int(one[2]), one[3]) for one in found}
-    problem, results = "", []
-    try:
-        results = _do_each(request, actor, office, act, picked, key, manager, grid_officer, why)
-    except MingceError as error:
-        problem = refused(request, error, {}, "visits").problems[0][1]
-    back = f"/visits?{request.url.query}"
-    return render(
-        request, "visit-results.html", title=say(request, "办理结果"), crumbs=[(say(request, "走访"), back)],
-        results=results, back=back, problem=problem, status=422 if problem else 200,
-    )  # fmt: skip
+
+    def step() -> Response:
+        return _results(request, _do_each(request, actor, office, act, picked, key, manager, grid_officer, why))
+
+    return carry_out(request, step, partial(_results, request, ()), form="visits")
 
 
 @router.post("/export")
@@ -143,11 +138,19 @@ def export(
         return len(rows)
 
     out = Wanted(say(request, "走访清单"), f"走访清单.{format}", "visits", Permission.SEE_HOUSEHOLDS, False)
-    try:
-        return hand_out(request, actor, office, out, make, reason=reason, key=key)
-    except MingceError as error:
-        found = refused(request, error, {}, "rows")
-        return _list(request, actor, office, chosen, 0, problems=found.problems, status=found.status)
+    step = partial(hand_out, request, actor, office, out, make, reason=reason, key=key)
+    return carry_out(request, step, partial(_list, request, actor, office, chosen, 0), form="rows")
+
+
+def _results(
+    request: Request, results: Sequence[Result], *, problems: Sequence[tuple[str, str]] = (), status: int = 200
+) -> HTMLResponse:
+    """A line for each visit; or ``problems``, for which nothing was done at all."""
+    back = f"/visits?{request.url.query}"
+    return render(
+        request, "visit-results.html", title=say(request, "办理结果"), crumbs=[(say(request, "走访"), back)],
+        results=results, back=back, problem=problems[0][1] if problems else "", status=status,
+    )  # fmt: skip
 
 
 def door_page(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,9 +13,10 @@ from fastapi import APIRouter, File, Form, Request, UploadFile
 from starlette.responses import HTMLResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
+from api.console.claim_view import county_names
 from api.console.downloads import hand_out, send_file
 from api.console.errors import words_of_problem
-from api.console.faults import refused
+from api.console.faults import carry_out
 from api.console.language import language_of, mark, say
 from api.console.outcomes import Result, result_of
 from api.console.rendering import render
@@ -31,7 +33,6 @@ from matcher.visits.problems import FORM_PROBLEMS
 from matcher.visits.service import Visits
 from matcher.visits.sheet_import import SheetProblem
 from matcher.visits.showing import VisitFilter
-from psi.errors import MingceError
 
 router = APIRouter(prefix="/visits")
 
@@ -58,7 +59,7 @@ def plan(
     area: Area,
     planned_for: Annotated[date, Form()],
     grid: Grid = "",
-) -> HTMLResponse:
+) -> Response:
     """A visit for every household of the area that waits for one; again it plans nothing."""
     typed = {"area": area, "planned_for": planned_for.isoformat(), "grid": grid}
 
@@ -76,7 +77,7 @@ def plan_revisits(
     office: CurrentOffice,
     area: Area,
     planned_for: Annotated[date, Form()],
-) -> HTMLResponse:
+) -> Response:
     def step() -> str:
         done = Visits(office).plan_revisits(actor, area, planned_for)
         return say(request, "已计划回访 %(count)s 户。") % {"count": f"{done:,}"}
@@ -94,17 +95,18 @@ def assign(
     manager: Line = "",
     grid: Grid = "",
     grid_officer: Line = "",
-) -> HTMLResponse:
+) -> Response:
     """Every planned visit of a township, or of one grid of it, to one account; a result for each."""
     visits, typed = Visits(office), {"area": area, "manager": manager, "grid": grid, "grid_officer": grid_officer}
-    try:
+
+    def step() -> Response:
         outcomes = visits.assign_area(actor, area, manager, grid=grid, grid_officer=grid_officer, key=key)
-    except MingceError as error:
-        found = refused(request, error, _FIELDS, "assign")
-        return _plan_page(request, actor, office, problems=found.problems, typed=typed, status=found.status)
-    numbers = _numbers(visits, actor, [one.id for one in outcomes])
-    results = [result_of(request, one, one.id, numbers.get(one.id, str(one.id))) for one in outcomes]
-    return _results(request, results, back="/visits/plan")
+        numbers = _numbers(visits, actor, [one.id for one in outcomes])
+        results = [result_of(request, one, one.id, numbers.get(one.id, str(one.id))) for one in outcomes]
+        return _results(request, results, back="/visits/plan")
+
+    again = partial(_plan_page, request, actor, office, typed=typed)
+    return carry_out(request, step, again, form="assign", fields=_FIELDS)
 
 
 @router.post("/sheet")
@@ -120,21 +122,22 @@ def take_sheet(
     office: CurrentOffice,
     file: Annotated[UploadFile | None, File()] = None,
     dry_run: Annotated[bool, Form()] = False,
-) -> HTMLResponse:
+) -> Response:
     """That workbook filled in; the same again changes nothing."""
     actor.require(Permission.VISIT)
-    try:
+
+    def step() -> Response:
         content, _ = read_table_upload(file)
         done = Visits(office).take_sheet(actor, content, dry_run=dry_run)
-    except MingceError as error:
-        found = refused(request, error, _FIELDS, "file")
-        return door_page(request, actor, office, problems=found.problems, status=found.status)
-    return render(
-        request, "visit-file-results.html", title=say(request, "离线表格"), crumbs=[(say(request, "走访"), "/visits")],
-        done={mark("已保存"): done.saved, mark("没有变化"): done.unchanged, mark("还没填"): done.blank},
-        conflicts=done.conflicts, problems=_lines(request, done.problems), dry_run=dry_run, back="/visits",
-        status=422 if done.problems else 200,
-    )  # fmt: skip
+        return render(
+            request, "visit-file-results.html", title=say(request, "离线表格"),
+            crumbs=[(say(request, "走访"), "/visits")],
+            done={mark("已保存"): done.saved, mark("没有变化"): done.unchanged, mark("还没填"): done.blank},
+            conflicts=done.conflicts, problems=_lines(request, done.problems), dry_run=dry_run, back="/visits",
+            status=422 if done.problems else 200,
+        )  # fmt: skip
+
+    return carry_out(request, step, partial(door_page, request, actor, office), form="file", fields=_FIELDS)
 
 
 @router.post("/bank-export")
@@ -149,6 +152,7 @@ def export_for_bank(
     reason: Line = "",
 ) -> Response:
     """For the bank's own 数字营销系统: its customers' names and numbers, so a second person has to agree."""
+    actor.require(Permission.PLAN_VISITS)
     actor.require(Permission.EXPORT, division=area, bank=bank)
 
     def make(path: Path) -> int:
@@ -158,11 +162,9 @@ def export_for_bank(
     out = Wanted(
         say(request, "走访名单（数字营销系统）"), f"走访名单.{format}", f"visits/{bank}", Permission.EXPORT, True
     )
-    try:
-        return hand_out(request, actor, office, out, make, reason=reason, key=key)
-    except MingceError as error:
-        found = refused(request, error, {}, "bank-files")
-        return _plan_page(request, actor, office, problems=found.problems, typed={"area": area}, status=found.status)
+    step = partial(hand_out, request, actor, office, out, make, reason=reason, key=key)
+    again = partial(_plan_page, request, actor, office, typed={"area": area})
+    return carry_out(request, step, again, form="bank-files")
 
 
 @router.post("/bank-import")
@@ -172,22 +174,22 @@ def import_from_bank(
     office: CurrentOffice,
     file: Annotated[UploadFile | None, File()] = None,
     dry_run: Annotated[bool, Form()] = False,
-) -> HTMLResponse:
+) -> Response:
     """What that system returns: starts and failures; the same file again changes nothing."""
     actor.require(Permission.PLAN_VISITS)
-    try:
+
+    def step() -> Response:
         content, suffix = read_table_upload(file)
         done = Visits(office).take_visits(actor, content, suffix, dry_run=dry_run)
-    except MingceError as error:
-        found = refused(request, error, _FIELDS, "file")
-        return _plan_page(request, actor, office, problems=found.problems, status=found.status)
-    return render(
-        request, "visit-file-results.html", title=say(request, "数字营销系统回传"),
-        crumbs=[(say(request, "走访"), "/visits"), (say(request, "计划与分派"), "/visits/plan")],
-        done={mark("已到户"): done.started, mark("未走成"): done.failed, mark("没有变化"): done.unchanged},
-        conflicts=(), problems=_lines(request, done.problems), dry_run=dry_run, back="/visits/plan",
-        status=422 if done.problems else 200,
-    )  # fmt: skip
+        return render(
+            request, "visit-file-results.html", title=say(request, "数字营销系统回传"),
+            crumbs=[(say(request, "走访"), "/visits"), (say(request, "计划与分派"), "/visits/plan")],
+            done={mark("已到户"): done.started, mark("未走成"): done.failed, mark("没有变化"): done.unchanged},
+            conflicts=(), problems=_lines(request, done.problems), dry_run=dry_run, back="/visits/plan",
+            status=422 if done.problems else 200,
+        )  # fmt: skip
+
+    return carry_out(request, step, partial(_plan_page, request, actor, office), form="file", fields=_FIELDS)
 
 
 @dataclass(frozen=True)
@@ -217,15 +219,12 @@ def _words(request: Request, one: SheetProblem | RowProblem) -> str:
     return words_of_problem(request, one.code, {"params": one.params, "detail": said})[0] or said
 
 
-def _do(
-    request: Request, actor: Actor, office: Office, step: Callable[[], str], typed: Mapping[str, str]
-) -> HTMLResponse:
+def _do(request: Request, actor: Actor, office: Office, step: Callable[[], str], typed: Mapping[str, str]) -> Response:
     """The step, and the page with what it did; or why not, with what was typed. Again it does nothing more."""
-    try:
-        return _plan_page(request, actor, office, done=step())
-    except MingceError as error:
-        found = refused(request, error, _FIELDS, "plan")
-        return _plan_page(request, actor, office, problems=found.problems, typed=typed, status=found.status)
+    again = partial(_plan_page, request, actor, office, typed=typed)
+    return carry_out(
+        request, lambda: _plan_page(request, actor, office, done=step()), again, form="plan", fields=_FIELDS
+    )
 
 
 def _planned(request: Request, done: Planned) -> str:
@@ -269,6 +268,7 @@ def _plan_page(
     grids = visits.list_grids(actor)
     counties = sorted({*(code[:6] for code in actor.townships), *(() if actor.townships else office.divisions)})
     townships = sorted({*households.list_townships(actor), *(one.township for one in grids)})
+    areas, names = (townships if actor.townships else [*counties, *townships]), county_names(office)
     return render(
         request,
         "visits-plan.html",
@@ -277,7 +277,8 @@ def _plan_page(
         status=status,
         grids=grids,
         columns=("PLANNED", "ASSIGNED", "STARTED", "COLLECTED", "RETURNED", "SUBMITTED"),
-        areas=[*counties, *townships] if not actor.townships else townships,
+        areas=areas,
+        area_words={code: names.get(code) or request.app.state.site.place_of(code) for code in areas},
         visitors=visits.list_visitors(actor),
         banks=households.list_banks(actor),
         exports=actor.may(Permission.EXPORT),

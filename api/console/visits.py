@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, Path, Request, UploadFile
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
-from api.console.addresses import with_notice
-from api.console.faults import refused
+from api.console.faults import carry_out, seen_at
 from api.console.form_view import form_sections
 from api.console.language import mark, say
 from api.console.rendering import render
@@ -23,7 +23,6 @@ from matcher.visits.door import OPEN
 from matcher.visits.model import FAILURES, KINDS, OUTCOMES, VisitDetails
 from matcher.visits.service import IMAGE_KINDS as VISIT_IMAGES
 from matcher.visits.service import Visits
-from psi.errors import MingceError
 
 router = APIRouter(prefix="/visits")
 
@@ -178,12 +177,13 @@ def _do(
     typed: Mapping[str, str] | None = None,
 ) -> Response:
     """The step, and then the visit's page, which says that it was done; or why not, with what was typed."""
-    try:
+
+    def carried_out() -> Response:
         step()
-    except MingceError as error:
-        found = refused(request, error, _FIELDS, "acts")
-        return _page(request, actor, office, visit, problems=found.problems, status=found.status, typed=typed)
-    return RedirectResponse(with_notice(f"/visits/{visit}", done), status_code=303)
+        return seen_at(f"/visits/{visit}", done)
+
+    again = partial(_page, request, actor, office, visit, typed=typed)
+    return carry_out(request, carried_out, again, form="acts", fields=_FIELDS)
 
 
 def _page(

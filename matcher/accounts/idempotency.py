@@ -54,7 +54,7 @@ class Idempotency:
         """
 
         def do_each() -> dict[str, Any]:
-            return {"outcomes": [vars(one) for one in run_each_within(self._office.database, ids, do)]}
+            return {"outcomes": [vars(one) for one in run_each_within(self._office.database, actor, ids, do)]}
 
         return [Outcome(**one) for one in self.run(actor, key, request, do_each)["outcomes"]]
 

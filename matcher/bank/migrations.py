@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlite_utils import Database, Migrations
 
 from matcher.alarms import ALARM_TABLE
+from matcher.numbering import give_once
 
 BANK_MIGRATIONS = Migrations("bank")
 
@@ -192,3 +193,9 @@ def m006_told_budgets(database: Database) -> None:
         ) STRICT
         """
     )
+
+
+@BANK_MIGRATIONS()
+def m007_numbers(database: Database) -> None:
+    for statement in give_once("alarm", "forgotten_epoch"):
+        database.execute(statement)

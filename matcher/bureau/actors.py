@@ -18,6 +18,16 @@ class NotAllowed(MingceError):
     code = "not_allowed"
 
 
+class NotInCare(NotAllowed):
+    """There is no such household, visit, loan or claim, or it is another township's, county's or bank's: which of the
+    two, nobody is told who might ask number by number."""
+
+    code = "not_in_care"
+
+    def __init__(self) -> None:
+        super().__init__("not there, or not in this account's care")
+
+
 class SamePerson(MingceError):
     """A second person has to do this; params ``first``: who did the first part."""
 
@@ -76,6 +86,7 @@ class Permission(StrEnum):
     PAY_CLAIM = "claim.pay"
     SEE_FIGURES = "figures.see"
     EXPORT = "export"
+    AGREE_EXPORT = "export.agree"
     PROPOSE_POLICY = "policy.propose"
     ADOPT_POLICY = "policy.adopt"
     SEE_AUDIT = "audit.see"
@@ -109,6 +120,7 @@ PERMISSION_WORDS: Mapping[Permission, tuple[str, str]] = {
     _P.PAY_CLAIM: ("拨付", "record the payment of a claim, and close it"),
     _P.SEE_FIGURES: ("查看数据报表", "see figures and reports"),
     _P.EXPORT: ("导出", "export lists and reports; each is an audit row"),
+    _P.AGREE_EXPORT: ("同意他人导出", "agree that another takes a file with personal data away; never one's own"),
     _P.PROPOSE_POLICY: ("提出政策参数", "propose a policy file"),
     _P.ADOPT_POLICY: ("启用政策参数", "adopt a policy that another proposed"),
     _P.SEE_AUDIT: ("查看审计日志", "see the audit log and the accounts, and verify the chain"),
@@ -123,23 +135,27 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         {
             _P.SEE_HOUSEHOLDS, _P.REFINE, _P.SUPPLEMENT, _P.SETTLE_CONFLICT, _P.REVEAL, _P.SEE_SENSITIVE,
             _P.PLAN_VISITS, _P.CHECK_DEPARTMENT, _P.ENTER_CHECK, _P.REVIEW, _P.OBJECT, _P.SEE_LOANS,
-            _P.SEE_FIGURES, _P.EXPORT, _P.PROPOSE_POLICY, _P.REVIEW_CLAIM, _P.LIST_END,
+            _P.SEE_FIGURES, _P.EXPORT, _P.AGREE_EXPORT, _P.PROPOSE_POLICY, _P.REVIEW_CLAIM, _P.LIST_END,
         }
     ),
     Role.CHECKER: frozenset(
         {
             _P.SEE_HOUSEHOLDS, _P.REVEAL, _P.SEE_SENSITIVE, _P.ACCEPT_VISIT, _P.DECIDE, _P.SEE_LOANS, _P.SEE_FIGURES,
-            _P.EXPORT, _P.ADOPT_POLICY, _P.REVIEW_CLAIM, _P.PAY_CLAIM, _P.LIST_END, _P.SEE_AUDIT, _P.PURGE,
+            _P.EXPORT, _P.AGREE_EXPORT, _P.ADOPT_POLICY, _P.REVIEW_CLAIM, _P.PAY_CLAIM, _P.LIST_END, _P.SEE_AUDIT,
+            _P.PURGE,
         }
     ),
     Role.TOWNSHIP: frozenset({_P.SEE_HOUSEHOLDS, _P.VISIT, _P.OBJECT, _P.SEE_FIGURES}),
     Role.DEPARTMENT: frozenset({_P.ENTER_CHECK}),
     Role.BANK_MANAGER: frozenset({_P.SEE_HOUSEHOLDS, _P.VISIT}),
     Role.BANK_ADMIN: frozenset(
-        {_P.SEE_HOUSEHOLDS, _P.PLAN_VISITS, _P.SEE_LOANS, _P.ENTER_LOANS, _P.PREPARE_CLAIM, _P.SEE_FIGURES, _P.EXPORT}
+        {
+            _P.SEE_HOUSEHOLDS, _P.PLAN_VISITS, _P.SEE_LOANS, _P.ENTER_LOANS, _P.PREPARE_CLAIM, _P.SEE_FIGURES,
+            _P.EXPORT, _P.AGREE_EXPORT,
+        }
     ),
     Role.AUDITOR: frozenset(
-        {_P.SEE_HOUSEHOLDS, _P.SEE_LOANS, _P.SEE_FIGURES, _P.SEE_AUDIT, _P.AUDIT_CLAIM, _P.REVEAL}
+        {_P.SEE_HOUSEHOLDS, _P.SEE_LOANS, _P.SEE_FIGURES, _P.SEE_AUDIT, _P.AUDIT_CLAIM, _P.REVEAL, _P.EXPORT}
     ),
     Role.ADMIN: frozenset({_P.MANAGE_ACCOUNTS, _P.SEE_AUDIT}),
 }  # fmt: skip
@@ -162,11 +178,12 @@ class Actor:
         return permission in self.permissions
 
     def require(self, permission: Permission, *, division: str | None = None, bank: str | None = None) -> None:
-        """Raises NotAllowed: no role has it, or ``division`` or ``bank`` is not in this account's care."""
-        if not self.may(permission) or (division is not None and not self.cares_for(division)):
+        """Raises NotInCare: ``division`` or ``bank`` is not in this account's care; NotAllowed: no role has it."""
+        is_foreign = bank is not None and self.bank not in (None, bank)
+        if is_foreign or (division is not None and not self.cares_for(division)):
+            raise NotInCare()
+        if not self.may(permission):
             raise NotAllowed("the account may not do this", permission=permission.value)
-        if bank is not None and self.bank is not None and bank != self.bank:
-            raise NotAllowed("another bank's", permission=permission.value)
 
     def cares_for(self, division: str) -> bool:
         return not self.townships or division.startswith(self.townships)
@@ -175,6 +192,23 @@ class Actor:
         """Raises SamePerson if this account did the first part itself."""
         if first == self.name:
             raise SamePerson("a second person has to do this", first=first)
+
+
+def conceal(actor: Actor, error: MingceError) -> MingceError:
+    """What ``actor`` is told: with a narrower care than the whole office's, that a number is nobody's sounds as that it
+    is another's."""
+    is_narrow = bool(actor.townships) or actor.bank is not None
+    is_own = "contract_no" in error.params  # looked for among the bank's own contracts
+    return NotInCare() if is_narrow and error.code in _OF_A_NUMBER and not is_own else error
+
+
+_OF_A_NUMBER = frozenset(
+    {
+        "household_unknown", "member_unknown", "conflict_unknown", "handover_unknown", "visit_unknown",
+        "attachment_unknown", "decision_unknown", "loan_unknown", "loan_file_unknown", "commitment_unknown",
+        "claim_unknown", "download_unknown",
+    }
+)  # fmt: skip
 
 
 SYSTEM = Actor("system", frozenset())

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from sqlite_utils import Database
 
 from keys.database import DatabaseBusy, DatabaseDamaged, DatabaseUnavailable
+from matcher.bureau.actors import Actor, conceal
 from psi.errors import MingceError
 
 
@@ -39,7 +40,9 @@ def savepoint(database: Database) -> Iterator[None]:
     database.execute("RELEASE one_of_many")
 
 
-def run_each_within(database: Database, ids: Iterable[int], do: Callable[[int], int | None]) -> list[Outcome]:
+def run_each_within(
+    database: Database, actor: Actor, ids: Iterable[int], do: Callable[[int], int | None]
+) -> list[Outcome]:
     """Do it once for each id, in the caller's transaction; one that is refused leaves nothing behind.
 
     Errors of the database itself end the whole.
@@ -52,7 +55,8 @@ def run_each_within(database: Database, ids: Iterable[int], do: Callable[[int], 
         except (DatabaseBusy, DatabaseDamaged, DatabaseUnavailable):
             raise
         except MingceError as error:
-            outcomes.append(Outcome(number, "refused", code=error.code, params=error.params))
+            told = conceal(actor, error)
+            outcomes.append(Outcome(number, "refused", code=told.code, params=told.params))
     return outcomes
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from matcher.bureau.actors import Actor, NotAllowed, Permission
 from matcher.bureau.members import open_member
@@ -19,23 +19,31 @@ from matcher.policy.model import Checks
 from matcher.rows import fetch_all, fetch_records
 from psi.identifiers import mask, normalise_one
 
-# Of a county's households under way those that lack a fresh answer of one of the departments, in the order of their
-# numbers: ?1 county, ?2 area, ?3 after, ?4 the oldest day that counts, ?5 how many. The inner LIMIT keeps the two
-# apart: their numbers are read from an index alone (':' follows '9') and sorted first, and members are looked at only
-# until a page is full.
+# Of the next ?6 of a county's households under way those that lack a fresh answer of one of the departments, in the
+# order of their numbers, and last of all the number of the last one looked at: ?1 county, ?2 area, ?3 after, ?4 the
+# oldest day that counts, ?5 how many. Those looked at are read from an index alone (':' follows '9') and sorted first;
+# members are looked at only until a page is full.
 _LACKING = f"""
-    SELECT household_id FROM (
+    WITH looked_at AS MATERIALIZED (
         SELECT household_id FROM household
         WHERE state IN ({", ".join(f"'{state}'" for state in UNDER_WAY)}) AND division >= ?1 AND division < ?1 || ':'
         AND division >= ?2 AND division < ?2 || ':' AND household_id > ?3 AND {{care}}
-        ORDER BY household_id LIMIT -1) household
-    WHERE {{lacks}} LIMIT ?5
+        ORDER BY household_id LIMIT ?6)
+    SELECT * FROM (SELECT household_id, 0 FROM looked_at household WHERE {{lacks}} LIMIT ?5)
+    UNION ALL SELECT MAX(household_id), COUNT(*) FROM looked_at
 """  # noqa: S608  our own words
-_LACKS = """EXISTS (
-    SELECT 1 FROM member WHERE member.household_id = household.household_id AND left_at IS NULL AND NOT EXISTS (
-        SELECT 1 FROM department_check answer WHERE answer.member_id = member.member_id
-        AND answer.department = ?{place} AND answer.as_of >= ?4))
-"""
+_ANSWER = (
+    "EXISTS (SELECT 1 FROM department_check answer WHERE answer.member_id = member.member_id"
+    " AND answer.department = ?{place}"
+)
+_WHY = {
+    "": f"NOT {_ANSWER} AND answer.as_of >= ?4)",
+    "never": f"NOT {_ANSWER})",
+    "too_old": f"{_ANSWER}) AND NOT {_ANSWER} AND answer.as_of >= ?4)",
+}
+_LACKS = (
+    "EXISTS (SELECT 1 FROM member WHERE member.household_id = household.household_id AND left_at IS NULL AND {why})"
+)
 
 
 @dataclass(frozen=True)
@@ -64,10 +72,21 @@ class MissingRow:
 
 @dataclass(frozen=True)
 class MissingPage:
-    """``next`` is what to ask for after this page, None at the end. A household is never cut in two."""
+    """``next`` is what to ask for after this page, None at the end; a page may be short or empty, and not the last.
+
+    A household is never cut in two.
+    """
 
     rows: tuple[MissingRow, ...]
     next: int | None
+
+
+@dataclass(frozen=True)
+class MissingCounts:
+    """``households``: by department how many lack it; ``whole``: nobody under way was left out."""
+
+    households: Mapping[str, int]
+    whole: bool
 
 
 @dataclass(frozen=True)
@@ -112,6 +131,14 @@ class MemberOfFile:
     number: str = field(repr=False)
 
 
+class _Lacking(NamedTuple):
+    """Numbers of households that lack something, of so many that were looked at; ``last`` is the last of these."""
+
+    households: Sequence[int]
+    looked_at: int
+    last: int | None
+
+
 class CheckLists:
     """Read only: the tables ``department_check`` and ``member``."""
 
@@ -120,31 +147,36 @@ class CheckLists:
         self._database = office.database
 
     def page_missing(
-        self, actor: Actor, wanted: MissingFilter, checks: Checks, on: date, *, after: int = 0, size: int = 50
-    ) -> MissingPage:
-        """What ``size`` households that are under way still lack on a day, in the account's care. Raises NotAllowed."""
+        self, actor: Actor, wanted: MissingFilter, checks: Checks, on: date, *, after: int = 0, size: int = 50,
+        look_at: int = -1,
+    ) -> MissingPage:  # fmt: skip
+        """What up to ``size`` households that are under way still lack on a day, in the account's care.
+
+        ``look_at``: a page ends after so many households, however few of them lack anything. Raises NotAllowed.
+        """
         actor.require(Permission.SEE_HOUSEHOLDS)
         required = tuple(one for one in checks.required if wanted.department in ("", one))
         asked = checks.model_copy(update={"required": required})
-        rows, following = list[MissingRow](), after
-        while len({row.household_id for row in rows}) < size:
-            found = self._lacking(actor, wanted, asked, on, following, size)
-            lacking = find_missing(self._database, found, asked, on)
-            rows += self._missing_rows([one for one in lacking if wanted.why in ("", one.why)])
-            if len(found) < size:
-                return _first(rows, size)
-            following = found[-1]
-        return _first(rows, size, following)
+        found = self._lacking(actor, wanted, asked, on, after, size, look_at)
+        lacking = find_missing(self._database, found.households, asked, on)
+        rows = self._missing_rows([one for one in lacking if wanted.why in ("", one.why)])
+        if len(found.households) == size:
+            return MissingPage(tuple(rows), found.households[-1])
+        return MissingPage(tuple(rows), found.last if found.looked_at == look_at else None)
 
     def count_missing(
-        self, actor: Actor, wanted: MissingFilter, checks: Checks, on: date, *, most: int
-    ) -> Mapping[str, int]:
-        """By department how many households lack it; no count goes beyond ``most``. Raises NotAllowed."""
+        self, actor: Actor, wanted: MissingFilter, checks: Checks, on: date, *, most: int, look_at: int = -1
+    ) -> MissingCounts:
+        """No count goes beyond ``most``, nor beyond the first ``look_at`` households. Raises NotAllowed."""
         actor.require(Permission.SEE_HOUSEHOLDS)
-        return {
-            one: len(self._lacking(actor, wanted, checks.model_copy(update={"required": (one,)}), on, 0, most))
+        found = {
+            one: self._lacking(actor, wanted, checks.model_copy(update={"required": (one,)}), on, 0, most, look_at)
             for one in checks.required
         }
+        return MissingCounts(
+            {department: len(one.households) for department, one in found.items()},
+            not any(one.looked_at == look_at for one in found.values()),
+        )
 
     def page_answers(
         self, actor: Actor, wanted: AnswerFilter, *, before: int | None = None, size: int = 50
@@ -219,20 +251,22 @@ class CheckLists:
         return [name for (name,) in rows]
 
     def _lacking(
-        self, actor: Actor, wanted: MissingFilter, checks: Checks, on: date, after: int, size: int
-    ) -> Sequence[int]:
+        self, actor: Actor, wanted: MissingFilter, checks: Checks, on: date, after: int, size: int, look_at: int
+    ) -> _Lacking:
         if not checks.required:
-            return []
-        care, values = _care_of(actor, first=6)
-        first = 6 + len(values)
-        lacks = " OR ".join(_LACKS.format(place=first + number) for number in range(len(checks.required)))
+            return _Lacking([], 0, None)
+        care, values = _care_of(actor, first=7)
+        first = 7 + len(values)
+        whys = [_WHY[wanted.why].format(place=first + number) for number in range(len(checks.required))]
+        lacks = " OR ".join(_LACKS.format(why=why) for why in whys)
         oldest = (on - timedelta(days=checks.max_age_days)).isoformat()
         rows = fetch_all(
             self._database,
             _LACKING.format(care=care, lacks=lacks),
-            [wanted.county, wanted.area, after, oldest, size, *values, *checks.required],
+            [wanted.county, wanted.area, after, oldest, size, look_at, *values, *checks.required],
         )
-        return [household for (household,) in rows]
+        *lacking, (last, looked_at) = rows
+        return _Lacking([household for household, _ in lacking], looked_at, last)
 
     def _members(self, actor: Actor, column: Literal["member_id", "item_ref"], value: object) -> list[MemberOfFile]:
         rows = fetch_all(
@@ -270,15 +304,6 @@ class CheckLists:
         answer = DepartmentChecks(self._office).shown(actor, row)
         days = (today - date.fromisoformat(answer.as_of)).days
         return AnswerRow(int(str(household_id)), str(household_no), str(township), name, days, answer)
-
-
-def _first(rows: Sequence[MissingRow], size: int, following: int | None = None) -> MissingPage:
-    """The rows of the first ``size`` households; the place of the last one if there may be more."""
-    households = list(dict.fromkeys(row.household_id for row in rows))
-    kept = set(households[:size])
-    if len(households) > size or following is not None:
-        following = households[:size][-1]
-    return MissingPage(tuple(row for row in rows if row.household_id in kept), following)
 
 
 def _care_of(actor: Actor, first: int = 7) -> tuple[str, list[object]]:

@@ -198,6 +198,7 @@ class DepartmentChecks:
         document_no: str,
     ) -> tuple[int, bool]:
         """:meth:`enter` in the caller's transaction: the check's number, and whether it is new."""
+        actor.require(Permission.ENTER_CHECK)
         document = require_plain(document_no, "document_no", longest=LONGEST_DOCUMENT_NO)
         if as_of > self._office.today():
             raise CheckEntryInvalid("a day to come", field="as_of", reason="future")
@@ -209,7 +210,6 @@ class DepartmentChecks:
             [member_id],
         )
         if row is None:
-            actor.require(Permission.ENTER_CHECK)
             raise MemberUnknown("no such member", member=member_id)
         household_id, division = row
         actor.require(Permission.ENTER_CHECK, division=division)
@@ -234,9 +234,12 @@ class DepartmentChecks:
         return int(cursor.lastrowid or 0), True
 
     def list_answers(self, actor: Actor, household_id: int) -> list[DepartmentAnswer]:
-        """A household's answers, the newest first. Raises NotAllowed."""
+        """A household's answers, the newest first. Raises MemberUnknown, NotAllowed."""
+        actor.require(Permission.SEE_HOUSEHOLDS)
         row = fetch_first(self._database, "SELECT division, bank FROM household WHERE household_id = ?", [household_id])
-        division, bank = row or (None, None)
+        if row is None:
+            raise MemberUnknown("nobody's: no household has this number", household=household_id)
+        division, bank = row
         actor.require(Permission.SEE_HOUSEHOLDS, division=division, bank=bank)
         rows = fetch_records(
             self._database,

@@ -12,6 +12,7 @@ from sqlite_utils import Database
 from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.office import Office
 from matcher.claims.errors import ClaimUnknown, ExceptionSettled
+from matcher.claims.sight import require_sight, require_sight_of
 from matcher.claims.steps import open_claim, require_touchable
 from matcher.households.families import read_families
 from matcher.personal.fields import require_plain
@@ -113,6 +114,7 @@ def list_within(database: Database, claim_id: int) -> list[ClaimException]:
 
 def settle_within(office: Office, actor: Actor, exception_id: int, settlement: str) -> None:
     """Raises ClaimUnknown, NotAllowed, MoveInvalid, ExceptionSettled, TextNotPlain."""
+    require_sight(actor)
     database = office.database
     row = database.execute(
         "SELECT claim_id, kind, settled_at FROM claim_exception WHERE exception_id = ?", [exception_id]
@@ -120,6 +122,7 @@ def settle_within(office: Office, actor: Actor, exception_id: int, settlement: s
     if row is None:
         raise ClaimUnknown("no such exception", what="exception", number=exception_id)
     claim_id, kind, settled_at = row
+    require_sight_of(database, actor, claim_id)
     permission = Permission.AUDIT_CLAIM if kind == "finding" else Permission.PREPARE_CLAIM
     require_touchable(open_claim(office, actor, claim_id, permission))
     if settled_at is not None:

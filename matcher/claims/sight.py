@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlite_utils import Database
 
-from matcher.bureau.actors import Actor, NotAllowed, Permission
+from matcher.bureau.actors import Actor, NotInCare, Permission
 from matcher.claims.errors import ClaimUnknown
 from matcher.claims.steps import ClaimRow, read_claim
 
@@ -38,4 +38,4 @@ def require_sight_of_line(database: Database, actor: Actor, line_id: int) -> Non
 
 def _require_care(actor: Actor, division: str, bank: str) -> None:
     if not actor.cares_for(division) or actor.bank not in (None, bank):
-        raise NotAllowed("another county's or bank's", permission=Permission.SEE_LOANS.value)
+        raise NotInCare()

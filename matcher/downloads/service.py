@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from keys.clock import BEIJING, format_time
-from matcher.bureau.actors import SYSTEM, Actor, NotAllowed, Permission
+from matcher.bureau.actors import SYSTEM, Actor, NotInCare, Permission
 from matcher.bureau.office import Office
 from matcher.downloads.packing import Make, make_file, remove_unfinished
 from matcher.personal.fields import require_plain
@@ -132,10 +132,11 @@ class Downloads:
         return file.number
 
     def decide(self, actor: Actor, number: str, *, agreed: bool, remark: str = "") -> None:
-        """A second person's answer; a refusal says why. It takes what asking took, and as wide a care.
+        """A second person's answer; a refusal says why. It takes to see as much as whoever asked, and as wide a care.
 
         Raises DownloadUnknown, NotAllowed, SamePerson, DownloadStateInvalid, TextNotPlain.
         """
+        actor.require(Permission.AGREE_EXPORT)
         self.sweep()
         said = require_plain(remark, "remark", optional=agreed)
         with self._office.writing() as database:
@@ -269,7 +270,7 @@ def _detail(values: dict[str, Any]) -> dict[str, Any]:
 def _may_see(actor: Actor, one: Download) -> bool:
     """Whether the account may see all that whoever asked may: the same bank's or nobody's, no fewer townships."""
     return (
-        actor.may(Permission.EXPORT)
+        actor.may(Permission.AGREE_EXPORT)
         and actor.may(one.needs)
         and actor.bank in (None, one.bank)
         and all(actor.cares_for(township) for township in one.townships or ("",))
@@ -277,9 +278,12 @@ def _may_see(actor: Actor, one: Download) -> bool:
 
 
 def _require_sight(actor: Actor, one: Download) -> None:
-    """Raises NotAllowed."""
-    if not _may_see(actor, one):
-        raise NotAllowed("not in the account's care", permission=Permission.EXPORT.value)
+    """Raises NotAllowed, NotInCare."""
+    for township in one.townships or ("",):
+        if not actor.cares_for(township) or actor.bank not in (None, one.bank):
+            raise NotInCare()
+    actor.require(Permission.AGREE_EXPORT)
+    actor.require(one.needs)
 
 
 def _require_state(one: Download, state: State) -> None:

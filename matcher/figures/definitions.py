@@ -1,10 +1,10 @@
 """What each figure is: its words, its unit, and the SQL that lists the records it is made of.
 
 A figure is never anything but the sum (or the number) of its records, so tracing it and computing it cannot differ.
-Each statement gives one row for each record: ``record`` (table/number), ``household`` (its id, or null), ``township``,
-``product`` and ``value``. It may use the parameters of :class:`matcher.figures.records.AsOf`. All figures are as of the
-end of a day: either a position on that day, or what has come together since the programme began. What came in a month
-or a year is the difference of two days.
+Each statement gives one row for each record: ``kind`` (its table), ``id`` (its number), ``household`` (its id, or
+null), ``township``, ``product`` and ``value``. It may use the parameters of :class:`matcher.figures.records.AsOf`.
+All figures are as of the end of a day: either a position on that day, or what has come together since the programme
+began. What came in a month or a year is the difference of two days.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from matcher.figures.families import FAMILY_OF
 
-VERSION = "2"
+VERSION = "3"
 """Of all definitions together; raise it with every change of one."""
 
 
@@ -61,7 +61,7 @@ def _households(name: str, zh: str, meaning: str, source: str, *, position: bool
 
 
 _LOAN_MOVEMENTS = """
-SELECT 'loan/' || loan.loan_id AS record, loan.household_id AS household, h.township, loan.product,
+SELECT 'loan' AS kind, loan.loan_id AS id, loan.household_id AS household, h.township, loan.product,
        {amount} AS value
 FROM movement JOIN loan USING (loan_id) JOIN household h USING (household_id)
 WHERE movement.on_day <= :day AND movement.kind IN ({kinds})
@@ -94,7 +94,7 @@ def _years_interest(name: str, zh: str, meaning: str, rate: str) -> Definition:
 
 
 _LINES = """
-SELECT 'interest_line/' || line_id AS record, loan.household_id AS household, h.township, loan.product,
+SELECT 'interest_line' AS kind, line_id AS id, loan.household_id AS household, h.township, loan.product,
        interest_line.{part} AS value
 FROM interest_line JOIN loan USING (loan_id) JOIN household h USING (household_id)
 WHERE interest_line.settled_on <= :day{only}"""
@@ -111,12 +111,12 @@ def _lines(name: str, zh: str, meaning: str, part: str, only: str = " AND claima
 
 
 _FILED = """
-SELECT 'visit/' || visit_id AS record, household_id AS household, h.township, '' AS product, 1 AS value
+SELECT 'visit' AS kind, visit_id AS id, household_id AS household, h.township, '' AS product, 1 AS value
 FROM visit JOIN household h USING (household_id)
 WHERE visit.state = 'ACCEPTED' AND visit.decided_at < :before"""
 
 _FACILITIES_BY = """
-SELECT 'facility/' || facility_id AS record, household AS household, township, '' AS product, amount AS value
+SELECT 'facility' AS kind, facility_id AS id, household AS household, township, '' AS product, amount AS value
 FROM (
     SELECT facility_id, h.household_id AS household, h.township, amount, ROW_NUMBER() OVER (
         PARTITION BY {family}, facility.bank ORDER BY agreed_on DESC, facility_id DESC) AS place
@@ -125,7 +125,7 @@ WHERE place = 1"""
 _FACILITIES = _FACILITIES_BY.format(family=FAMILY_OF.format(household="facility.household_id"))
 
 _INCOMES = """
-SELECT 'form/' || (pair.value ->> {form}) AS record, h.household_id AS household, h.township, '' AS product,
+SELECT 'form' AS kind, (pair.value ->> {form}) AS id, h.household_id AS household, h.township, '' AS product,
        pair.value ->> {income} AS value
 FROM json_each(:incomes) pair JOIN household h ON h.household_id = pair.value ->> 0"""
 
@@ -136,7 +136,7 @@ def _definitions() -> Iterator[Definition]:
         "匹配候选家庭",
         "households that hand-overs or the county's supplements brought in by the day",
         """
-SELECT 'household/' || household_id AS record, household_id AS household, h.township, '' AS product, 1 AS value
+SELECT 'household' AS kind, household_id AS id, household_id AS household, h.township, '' AS product, 1 AS value
 FROM household h WHERE created_at < :before""",
     )
     yield _households(
@@ -144,7 +144,7 @@ FROM household h WHERE created_at < :before""",
         "列入待入户调查名单",
         "households that had been put on the list of those to visit (待入户调查名单) by the day",
         """
-SELECT 'household/' || household_id AS record, household_id AS household, h.township, '' AS product, 1 AS value
+SELECT 'household' AS kind, household_id AS id, household_id AS household, h.township, '' AS product, 1 AS value
 FROM household_move JOIN household h USING (household_id) WHERE to_state = 'TO_VISIT' AND at < :before
 GROUP BY household_id""",
     )
@@ -157,7 +157,7 @@ GROUP BY household_id""",
         False,
         "visits begun at the door by the day, with those that failed",
         """
-SELECT 'visit_move/' || move_id AS record, household_id AS household, h.township, '' AS product, 1 AS value
+SELECT 'visit_move' AS kind, move_id AS id, household_id AS household, h.township, '' AS product, 1 AS value
 FROM visit_move JOIN visit USING (visit_id) JOIN household h USING (household_id)
 WHERE to_state = 'STARTED' AND at < :before""",
     )
@@ -172,7 +172,7 @@ WHERE to_state = 'STARTED' AND at < :before""",
         "最终名单在册家庭",
         "households on the final list on the day",
         """
-SELECT 'listing/' || listing_id AS record, household_id AS household, h.township, '' AS product, 1 AS value
+SELECT 'listing' AS kind, listing_id AS id, household_id AS household, h.township, '' AS product, 1 AS value
 FROM listing JOIN household h USING (household_id)
 WHERE effective_from <= :day AND (effective_to IS NULL OR effective_to > :day)""",
         position=True,
@@ -182,7 +182,7 @@ WHERE effective_from <= :day AND (effective_to IS NULL OR effective_to > :day)""
         "跃迁家庭",
         "households that left the final list as graduated (跃迁) by the day",
         """
-SELECT 'listing/' || listing_id AS record, household_id AS household, h.township, '' AS product, 1 AS value
+SELECT 'listing' AS kind, listing_id AS id, household_id AS household, h.township, '' AS product, 1 AS value
 FROM listing JOIN household h USING (household_id) WHERE ended_as = 'GRADUATED' AND effective_to <= :day""",
     )
     yield _households(
@@ -309,7 +309,7 @@ GROUP BY""",
         True,
         "products of the county's policy in force on the day",
         """
-SELECT 'policy/' || :policy AS record, NULL AS household, '' AS township, value AS product, 1 AS value
+SELECT 'policy' AS kind, :policy AS id, NULL AS household, '' AS township, value AS product, 1 AS value
 FROM json_each(:products)""",
     )
     yield Definition(

@@ -121,8 +121,8 @@ def select_records(
 ) -> list[Record]:
     """The records behind one number, in the order of their table."""
     statement = f"""
-SELECT record, household, township, product, value FROM ({definition.records}) WHERE {_OF_CELL}
-ORDER BY LENGTH(record), record LIMIT :limit OFFSET :offset"""  # noqa: S608
+SELECT kind || '/' || id, household, township, product, value FROM ({definition.records}) WHERE {_OF_CELL}
+ORDER BY id LIMIT :limit OFFSET :offset"""  # noqa: S608
     values: dict[str, Any] = {**as_of.parameters(), "township": township, "product": product}
     rows = database.conn.execute(statement, {**values, "limit": limit, "offset": offset}).fetchall()
     return [Record(*row) for row in rows]

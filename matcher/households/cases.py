@@ -9,10 +9,10 @@ from matcher.bureau.office import Office
 from matcher.households.errors import HouseholdUnknown
 from matcher.rows import fetch_first
 
-_OF_BANK = (
-    "EXISTS (SELECT 1 FROM candidate JOIN candidate_source USING (candidate_id) JOIN handover USING (handover_id)"
-    " WHERE candidate.household_id = household.household_id AND handover.bank = ?)"
+HANDED_OVER_BY = (
+    "EXISTS (SELECT 1 FROM household_bank held WHERE held.household_id = household.household_id AND held.bank = ?)"
 )
+"""SQL: of a row of ``household``: the bank, which is bound, handed a member of it over."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def care_of(actor: Actor) -> tuple[str, list[object]]:
         conditions.append("(" + " OR ".join("household.division GLOB ? || '*'" for _ in actor.townships) + ")")
         values += actor.townships
     if actor.bank is not None:
-        conditions.append(_OF_BANK)
+        conditions.append(HANDED_OVER_BY)
         values.append(actor.bank)
     return " AND ".join(conditions), values
 

@@ -109,7 +109,7 @@ def apply_within(
         one = by_id[household_id]
         return refine_within(office, actor, household_id, one.wanted, one.reasons, remark, f"policy {policy.sha256}")
 
-    return run_each_within(office.database, by_id, move)
+    return run_each_within(office.database, actor, by_id, move)
 
 
 def refine_within(

@@ -143,6 +143,7 @@ def _elsewhere(office: Office, actor: Actor, row: Mapping[str, Any]) -> tuple[tu
 
 def reveal_names_within(office: Office, actor: Actor, conflict_id: int, reason: str) -> list[str]:
     """See Households.reveal_names."""
+    actor.require(Permission.REVEAL)
     reason = require_plain(reason, "reason")
     row = office.database.execute(
         "SELECT household_id, sealed FROM conflict WHERE conflict_id = ? AND kind = ?", [conflict_id, TWO_NAMES]
@@ -158,6 +159,7 @@ def reveal_names_within(office: Office, actor: Actor, conflict_id: int, reason: 
 
 def settle_within(office: Office, actor: Actor, conflict_id: int, remark: str, name: int | None, leaves: bool) -> None:
     """See Households.settle."""
+    actor.require(Permission.SETTLE_CONFLICT)
     database = office.database
     rows = fetch_records(
         database,
@@ -196,6 +198,7 @@ def settle_within(office: Office, actor: Actor, conflict_id: int, remark: str, n
 
 def remove_member_within(office: Office, actor: Actor, member_id: int, remark: str) -> None:
     """Somebody is no member any more: moved out, or died. Raises MemberUnknown, NotAllowed, TextNotPlain."""
+    actor.require(Permission.SUPPLEMENT)
     row = office.database.execute(
         "SELECT household_id FROM member WHERE member_id = ? AND left_at IS NULL", [member_id]
     ).fetchone()

@@ -67,6 +67,7 @@ class Personal:
         )
         division, bank = row[1:3] if row else (None, None)
         try:
+            actor.require(Permission.REVEAL)
             actor.require(Permission.REVEAL, division=division, bank=bank)
         except NotAllowed:
             self._record(actor, "person.reveal_refused", member_id, field, purpose)

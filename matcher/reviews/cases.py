@@ -37,6 +37,14 @@ def read_case(office: Office, household_id: int) -> Case:
     return Case(**{**row, "reasons": tuple(filter(None, row["reasons"].split(",")))})
 
 
+def read_case_for(office: Office, actor: Actor, household_id: int, *permissions: Permission) -> Case:
+    """The same for an account with one of these, in its care. Raises NotAllowed, before anything is read."""
+    require_any(actor, *permissions)
+    case = read_case(office, household_id)
+    require_any(actor, *permissions, division=case.division)
+    return case
+
+
 def require_any(actor: Actor, *permissions: Permission, division: str | None = None) -> None:
     """Raises NotAllowed unless the account has one of these, for this division."""
     for permission in permissions:

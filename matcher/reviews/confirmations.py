@@ -14,7 +14,7 @@ from matcher.bureau.office import Office
 from matcher.households import Households
 from matcher.households.policies import Policies
 from matcher.personal.fields import require_plain
-from matcher.reviews.cases import read_case
+from matcher.reviews.cases import read_case, read_case_for
 from matcher.reviews.errors import ConfirmationRuns, EvidenceChanged
 from matcher.reviews.evidence import EvidenceReader
 from matcher.reviews.listings import Listings
@@ -73,7 +73,7 @@ class Confirmations:
 
     def begin_within(self, actor: Actor, household_id: int) -> int:
         """:meth:`begin` of one household in the caller's transaction; returns the confirmation's number."""
-        actor.require(Permission.REVIEW, division=read_case(self._office, household_id).division)
+        read_case_for(self._office, actor, household_id, Permission.REVIEW)
         self._households.move_within(actor, household_id, "CONFIRMING")
         decision_id, policy_sha256 = self._office.database.execute(
             "SELECT decision_id, policy FROM decision WHERE household_id = ? ORDER BY decision_id DESC LIMIT 1",
@@ -111,7 +111,7 @@ class Confirmations:
         )
 
     def _tell_within(self, actor: Actor, household_id: int, how: str) -> int:
-        actor.require(Permission.REVIEW, division=read_case(self._office, household_id).division)
+        read_case_for(self._office, actor, household_id, Permission.REVIEW)
         running = self.running(household_id)
         self.mark_told_within(running.confirmation_id)
         return self._office.record_within(actor, "confirmation.tell", f"household/{household_id}", how=how)
@@ -151,7 +151,7 @@ class Confirmations:
 
     def close_within(self, actor: Actor, household_id: int) -> int:
         """:meth:`close` of one household in the caller's transaction; returns the confirmation's number."""
-        actor.require(Permission.DECIDE, division=read_case(self._office, household_id).division)
+        read_case_for(self._office, actor, household_id, Permission.DECIDE)
         running = self.running(household_id)
         if waits_for := running.waits_for(self._office.today()):
             raise ConfirmationRuns("it is not over", waits_for=waits_for, ends_on=running.ends_on)

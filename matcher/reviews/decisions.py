@@ -14,7 +14,7 @@ from matcher.bureau.schema.reviews import VERDICTS
 from matcher.eligibility import Verdict as Fit
 from matcher.households import Households, ReasonMissing
 from matcher.reasons import REASONS, ReasonUnknown
-from matcher.reviews.cases import Case, read_case
+from matcher.reviews.cases import Case, read_case, read_case_for, require_any
 from matcher.reviews.errors import (
     CollectorDecides,
     DecisionMade,
@@ -114,8 +114,7 @@ class Decisions:
         self, actor: Actor, household_id: int, verdict: DecisionVerdict, *, reasons: Sequence[str], remark: str
     ) -> Decision:
         """:meth:`propose` in the caller's transaction."""
-        case = read_case(self._office, household_id)
-        actor.require(_permission(verdict, first=True), division=case.division)
+        case = read_case_for(self._office, actor, household_id, _permission(verdict, first=True))
         if case.state not in _FROM[verdict]:
             raise MoveInvalid(
                 "this cannot be decided now", what="household", present=case.state, wanted=VERDICTS[verdict]
@@ -142,6 +141,7 @@ class Decisions:
 
     def withdraw_within(self, actor: Actor, decision_id: int, remark: str) -> Decision:
         """:meth:`withdraw` in the caller's transaction."""
+        require_any(actor, Permission.REVIEW, Permission.LIST_END)
         decision = self.records.read(decision_id)
         division = read_case(self._office, decision.household_id).division
         actor.require(_permission(decision.verdict, first=True), division=division)
@@ -189,6 +189,7 @@ class Decisions:
         self, actor: Actor, decision_id: int, digest: str, answer: Literal["confirmed", "sent_back"], remark: str
     ) -> Decision:
         """:meth:`confirm` or :meth:`send_back` in the caller's transaction."""
+        require_any(actor, Permission.DECIDE, Permission.LIST_END)
         decision = self.records.read(decision_id)
         case = read_case(self._office, decision.household_id)
         actor.require(_permission(decision.verdict, first=False), division=case.division)

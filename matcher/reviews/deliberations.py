@@ -10,7 +10,7 @@ from matcher.accounts.idempotency import Idempotency
 from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.bulk import Outcome
 from matcher.bureau.office import Office
-from matcher.reviews.cases import read_case
+from matcher.reviews.cases import read_case_for
 from matcher.reviews.confirmations import Confirmations
 from matcher.reviews.objections import Objections
 from psi.errors import InputError
@@ -57,7 +57,7 @@ class Deliberations:
         )
 
     def _record_within(self, actor: Actor, household_id: int, result: str, held_on: date, why: str) -> int:
-        actor.require(Permission.OBJECT, division=read_case(self._office, household_id).division)
+        read_case_for(self._office, actor, household_id, Permission.OBJECT)
         running = self._confirmations.running(household_id)
         self._confirmations.mark_village_within(running.confirmation_id, held_on, result)
         self._office.record_within(

@@ -34,8 +34,7 @@ _STAYS = """
     SELECT household_id, household_no, household.division, effective_from, effective_to, ended_as, listing.reasons
     FROM listing JOIN household USING (household_id)
     WHERE ?1 IS NULL OR household.bank = ?1 OR EXISTS (
-        SELECT 1 FROM candidate JOIN candidate_source USING (candidate_id) JOIN handover USING (handover_id)
-        WHERE candidate.household_id = household.household_id AND handover.bank = ?1)
+        SELECT 1 FROM household_bank held WHERE held.household_id = household.household_id AND held.bank = ?1)
     ORDER BY household.division, household_no, listing_id
 """
 

@@ -10,7 +10,7 @@ from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.office import Office
 from matcher.checks.coverage import find_missing
 from matcher.policy import PolicyUnknown
-from matcher.reviews.cases import Case, read_case, require_any
+from matcher.reviews.cases import Case, read_case_for
 from matcher.reviews.confirmations import Confirmation, Confirmations
 from matcher.reviews.evidence import Evidence, EvidenceReader
 from matcher.reviews.listings import Listing, Listings
@@ -58,8 +58,7 @@ class CaseFiles:
 
     def show(self, actor: Actor, household_id: int) -> CaseFile:
         """Raises NotAllowed, HouseholdUnknown."""
-        case = read_case(self._office, household_id)
-        require_any(actor, Permission.REVIEW, Permission.DECIDE, division=case.division)
+        case = read_case_for(self._office, actor, household_id, Permission.REVIEW, Permission.DECIDE)
         decisions = tuple(self._decisions.list_of(household_id))
         try:
             evidence = self._evidence.read(case)

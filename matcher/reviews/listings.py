@@ -10,7 +10,7 @@ from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.office import Office
 from matcher.households.cases import care_of
 from matcher.personal.fields import shown_reasons
-from matcher.reviews.cases import read_case
+from matcher.reviews.cases import read_case_for
 from matcher.rows import fetch_records
 
 
@@ -127,7 +127,7 @@ class Listings:
 
     def list_of(self, actor: Actor, household_id: int) -> list[Listing]:
         """Every stay of a household, in order. Raises NotAllowed, HouseholdUnknown."""
-        actor.require(Permission.SEE_HOUSEHOLDS, division=read_case(self._office, household_id).division)
+        read_case_for(self._office, actor, household_id, Permission.SEE_HOUSEHOLDS)
         rows = fetch_records(
             self._office.database, "SELECT * FROM listing WHERE household_id = ? ORDER BY listing_id", [household_id]
         )

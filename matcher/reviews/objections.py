@@ -10,7 +10,7 @@ from matcher.accounts.idempotency import Idempotency
 from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.office import Office
 from matcher.households import Households
-from matcher.reviews.cases import Case, read_case, require_any
+from matcher.reviews.cases import Case, read_case_for
 from matcher.reviews.confirmations import Confirmations
 from matcher.reviews.errors import AppealUsed, ObjectionLate, RemarkMissing
 from matcher.rows import fetch_records
@@ -80,8 +80,7 @@ class Objections:
 
     def list_of(self, actor: Actor, household_id: int) -> list[Objection]:
         """Every appeal and objection about a household, in order. Raises NotAllowed, HouseholdUnknown."""
-        division = read_case(self._office, household_id).division
-        require_any(actor, Permission.REVIEW, Permission.DECIDE, division=division)
+        read_case_for(self._office, actor, household_id, Permission.REVIEW, Permission.DECIDE)
         return self._read(household_id)
 
     def close_within(self, actor: Actor, household_id: int, verdict: str) -> None:
@@ -98,8 +97,7 @@ class Objections:
         return self._insert(actor, case, "appeal", who, why, received_on)
 
     def _require(self, actor: Actor, household_id: int, state: str) -> Case:
-        case = read_case(self._office, household_id)
-        actor.require(Permission.OBJECT, division=case.division)
+        case = read_case_for(self._office, actor, household_id, Permission.OBJECT)
         if case.state != state:
             raise MoveInvalid("nothing to object to", what="household", present=case.state, wanted="IN_REVIEW")
         return case

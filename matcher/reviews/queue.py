@@ -15,15 +15,18 @@ from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.bulk import Outcome
 from matcher.bureau.office import Office
 from matcher.households import Households
+from matcher.households.cases import care_of
 from matcher.masking import mask_name
 from matcher.personal.fields import shown_reasons
-from matcher.reviews.cases import Case, read_case, require_any
+from matcher.reviews.cases import Case, read_case, read_case_for, require_any
 from matcher.reviews.errors import ClaimedByOther
 from matcher.rows import fetch_all, fetch_records
 from matcher.states import MoveInvalid
 from psi.errors import InputError
 
 Stage = Literal["to_propose", "to_confirm", "approved", "confirming", "not_met"]
+CLAIMED = r"^(all|mine|nobody|@[a-z][a-z0-9._-]{1,31})$"
+"""Who has a household in hand: anybody or nobody at all, whoever asks, nobody, or ``@`` and an account."""
 REVIEW_STATES = ("PENDING_REVIEW", "IN_REVIEW")
 LARGEST_PAGE = 200
 TOWNSHIP_DIGITS = 9
@@ -76,12 +79,12 @@ _ITEMS = """
 
 @dataclass(frozen=True)
 class QueueFilter:
-    """``township``: the first digits of a division; ``reason``: a code of the label. From ``late_after_days`` on a
-    household counts as late: no plan says so, the office chooses."""
+    """``township``: the first digits of a division; ``claimed``: as CLAIMED says; ``reason``: a code of the label.
+    From ``late_after_days`` on a household counts as late: no plan says so, the office chooses."""
 
     stage: Stage = "to_propose"
     township: str = ""
-    claimed: Literal["all", "mine", "nobody"] = "all"
+    claimed: str = "all"
     reason: str = ""
     late_after_days: int = 15
     late_only: bool = False
@@ -153,6 +156,18 @@ class Queue:
             for source, _, values in self._sources(actor, wanted)
         )
 
+    def list_claimants(self, actor: Actor) -> list[str]:
+        """The accounts that have households in hand within this one's care, by name. Raises NotAllowed."""
+        require_any(actor, Permission.REVIEW, Permission.DECIDE)
+        care, bound = care_of(actor)
+        rows = fetch_all(
+            self._office.database,
+            "SELECT DISTINCT claimed_by FROM household WHERE state = 'IN_REVIEW' AND claimed_by IS NOT NULL"  # noqa: S608
+            f" AND {care} ORDER BY 1",
+            bound,
+        )
+        return [name for (name,) in rows]
+
     def claim(self, actor: Actor, household_id: int) -> Case:
         """Take a household in hand, which opens its review; again it changes nothing.
 
@@ -174,8 +189,7 @@ class Queue:
 
     def claim_within(self, actor: Actor, household_id: int) -> None:
         """:meth:`claim` in the caller's transaction."""
-        case = read_case(self._office, household_id)
-        actor.require(Permission.REVIEW, division=case.division)
+        case = read_case_for(self._office, actor, household_id, Permission.REVIEW)
         if case.state not in REVIEW_STATES:
             raise MoveInvalid("not in review", what="household", present=case.state, wanted="IN_REVIEW")
         _require_free(case, actor)
@@ -195,8 +209,7 @@ class Queue:
 
     def release_within(self, actor: Actor, household_id: int) -> None:
         """:meth:`release` in the caller's transaction."""
-        case = read_case(self._office, household_id)
-        require_any(actor, Permission.REVIEW, Permission.DECIDE, division=case.division)
+        case = read_case_for(self._office, actor, household_id, Permission.REVIEW, Permission.DECIDE)
         if case.claimed_by is None:
             return
         if not actor.may(Permission.DECIDE):
@@ -239,7 +252,7 @@ class Queue:
                 values += [bound for prefix in prefixes for bound in (prefix, prefix + ":")]  # ':' follows '9'
         if wanted.claimed != "all":
             sql += " AND claimed_by IS ?"
-            values.append(actor.name if wanted.claimed == "mine" else None)
+            values.append({"mine": actor.name, "nobody": None}.get(wanted.claimed, wanted.claimed.removeprefix("@")))
         if wanted.reason:
             actor.require(Permission.SEE_SENSITIVE)  # a filter tells as much as a column
             sql += " AND instr(',' || household.reasons || ',', ?)"

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from matcher.bureau.actors import Actor
+from matcher.bureau.actors import Actor, NotInCare
 from matcher.bureau.office import Office
+from matcher.households.cases import HANDED_OVER_BY
 from matcher.rows import fetch_all
-from matcher.visits.model import ManagerUnsuitable
 from matcher.visits.records import VisitRow
 
 # Of a row of household: a member whom this bank handed over, or none that any bank did (the county supplemented it).
 OF_BANK = (
-    "(EXISTS (SELECT 1 FROM candidate JOIN candidate_source USING (candidate_id) JOIN handover USING (handover_id)"
-    " WHERE candidate.household_id = household.household_id AND handover.bank = ?)"
-    " OR NOT EXISTS (SELECT 1 FROM candidate WHERE candidate.household_id = household.household_id))"
+    f"({HANDED_OVER_BY} OR NOT EXISTS ("  # noqa: S608  (fixed texts)
+    "SELECT 1 FROM household_bank held WHERE held.household_id = household.household_id))"
 )
 # Of a row of visit with its household, the bank bound twice: a household may be a customer of two banks.
 SEEN_BY_BANK = (
@@ -27,12 +26,12 @@ def is_of_bank(office: Office, bank: str, household_id: int) -> bool:
 
 
 def require_bank(office: Office, actor: Actor, visit: VisitRow) -> None:
-    """What a bank's account plans is its bank's business. Raises ManagerUnsuitable."""
+    """What a bank's account plans is its bank's business. Raises NotInCare."""
     if not actor.bank:
         return
     if not is_of_bank(office, actor.bank, visit.household_id):
-        raise ManagerUnsuitable("no customer of this bank", manager=actor.name, reason="bank")
+        raise NotInCare()
     if visit.manager is not None and not fetch_all(
         office.database, "SELECT 1 FROM account WHERE name = ? AND bank = ?", [visit.manager, actor.bank]
     ):
-        raise ManagerUnsuitable("another office's visit", manager=actor.name, reason="bank")
+        raise NotInCare()

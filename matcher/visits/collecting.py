@@ -24,8 +24,7 @@ from matcher.visits.records import (
     move_visit,
     policy_of,
     read_for_change,
-    read_visit,
-    require_visitor,
+    read_own,
 )
 from psi.errors import InputError
 
@@ -37,8 +36,7 @@ def start(
     office: Office, actor: Actor, visit_id: int, place: Place, started_at: str | None, version: int | None
 ) -> VisitState:
     """At the household's door, with the tablet's place."""
-    visit = read_for_change(office, visit_id, version)
-    require_visitor(actor, visit)
+    visit = read_own(office, actor, visit_id, version)
     return begin(office, actor, visit, place, started_at)
 
 
@@ -51,8 +49,7 @@ def begin(office: Office, actor: Actor, visit: VisitRow, place: Place, started_a
 
 def fail(office: Office, actor: Actor, visit_id: int, outcome: str, remark: str, version: int | None) -> VisitState:
     """Nobody was met, or not those who live on the list. ``outcome`` is one of FAILURES."""
-    visit = read_for_change(office, visit_id, version)
-    require_visitor(actor, visit)
+    visit = read_own(office, actor, visit_id, version)
     return end_without_form(office, actor, visit, outcome, remark)
 
 
@@ -67,14 +64,13 @@ def save_form(
     office: Office, actor: Actor, visit_id: int, values: Mapping[str, Any], device_key: str, version: int | None
 ) -> VisitState:
     """Keep a form; an earlier one of the visit is set aside. The same form and device key again change nothing."""
-    visit = read_visit(office, visit_id)
-    require_visitor(actor, visit)
+    visit = read_own(office, actor, visit_id)
     form = check_form(office, visit.division, read_form(values))
     content = form.model_dump(mode="json")
     digest = office.digest(content)
     if _is_known(office, visit, device_key, digest):
         return VisitState(visit.visit_id, visit.household_id, visit.state, visit.attempt, visit.version)
-    visit = read_for_change(office, visit_id, version)
+    visit = read_own(office, actor, visit_id, version)
     state = move_visit(office, actor, visit, "COLLECTED")  # first, so that an illegal move is what is told
     office.database.execute(
         "UPDATE form SET replaced_at = ? WHERE visit_id = ? AND replaced_at IS NULL", [office.now(), visit_id]
@@ -115,8 +111,7 @@ def check_form(office: Office, division: str, form: VisitForm) -> VisitForm:
 
 def submit(office: Office, actor: Actor, visit_id: int, version: int | None) -> VisitState:
     """Hand in a visit with its evidence; a first visit takes the household to VISITED."""
-    visit = read_for_change(office, visit_id, version)
-    require_visitor(actor, visit)
+    visit = read_own(office, actor, visit_id, version)
     if visit.state == "COLLECTED" and (missing := missing_for_submission(office, visit_id)):
         raise VisitIncomplete("evidence is missing", visit=visit_id, missing=missing)
     changes = {
@@ -170,11 +165,11 @@ def return_visit(office: Office, actor: Actor, visit_id: int, remark: str, versi
 
 
 def _for_decision(office: Office, actor: Actor, visit_id: int, version: int | None) -> VisitRow:
-    visit = read_for_change(office, visit_id, version)
-    actor.require(Permission.ACCEPT_VISIT, division=visit.division)
-    actor.require_other(visit.collector)
-    actor.require_other(visit.manager)
-    return visit
+    def require_second(visit: VisitRow) -> None:
+        actor.require_other(visit.collector)
+        actor.require_other(visit.manager)
+
+    return read_for_change(office, actor, Permission.ACCEPT_VISIT, visit_id, version, require_second)
 
 
 def _is_known(office: Office, visit: VisitRow, device_key: str, digest: str) -> bool:

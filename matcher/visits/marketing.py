@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from matcher.bureau.actors import Actor, Permission
+from matcher.bureau.actors import Actor, Permission, conceal
 from matcher.bureau.bulk import savepoint
 from matcher.bureau.office import Office
 from matcher.columns import ColumnMapping, Field
@@ -86,6 +86,7 @@ def export_visits(
 
     The export is recorded with its purpose. Raises NotAllowed, InputError for a bank that is none, TextNotPlain.
     """
+    actor.require(Permission.PLAN_VISITS)
     actor.require(Permission.EXPORT, division=area, bank=bank)
     purpose = require_plain(purpose, "purpose")
     if not fetch_records(office.database, "SELECT name FROM bank WHERE fingerprint = ?", [bank]):
@@ -137,8 +138,9 @@ def import_visits(office: Office, actor: Actor, path: Path, *, dry_run: bool = F
             except FormInvalid as error:
                 done.problems += [RowProblem(place, p.heading, p.code, p.describe()) for p in error.problems]
             except MingceError as error:
-                heading = RETURNED.get(str(error.params.get("field")), ("", False))[0]
-                done.problems.append(RowProblem(place, heading, error.code, error.detail, error.params))
+                told = conceal(actor, error)
+                heading = RETURNED.get(str(told.params.get("field")), ("", False))[0]
+                done.problems.append(RowProblem(place, heading, told.code, told.detail, told.params))
         if dry_run:
             database.execute("ROLLBACK TO file")
         database.execute("RELEASE file")

@@ -111,9 +111,9 @@ def assigner(office: Office, actor: Actor, manager: str, grid_officer: str) -> C
 
 def unassign(office: Office, actor: Actor, visit_id: int, version: int | None) -> VisitState:
     """Take an assigned visit back to the plan."""
-    visit = read_for_change(office, visit_id, version)
-    actor.require(Permission.PLAN_VISITS, division=visit.division)
-    require_bank(office, actor, visit)
+    visit = read_for_change(
+        office, actor, Permission.PLAN_VISITS, visit_id, version, partial(require_bank, office, actor)
+    )
     return move_visit(office, actor, visit, "PLANNED", changes={"manager": None, "grid_officer": ""})
 
 
@@ -121,9 +121,9 @@ def cancel(office: Office, actor: Actor, visit_id: int, why: str, version: int |
     """Give up a visit that nobody has begun; ``why`` without personal data. It counts as no attempt, and the next plan
     of the area may bring it back. Raises TextNotPlain, MoveInvalid."""
     why = require_plain(why, "remark")
-    visit = read_for_change(office, visit_id, version)
-    actor.require(Permission.PLAN_VISITS, division=visit.division)
-    require_bank(office, actor, visit)
+    visit = read_for_change(
+        office, actor, Permission.PLAN_VISITS, visit_id, version, partial(require_bank, office, actor)
+    )
     if visit.state == "ASSIGNED":
         move_visit(office, actor, visit, "PLANNED", changes={"manager": None, "grid_officer": ""})
         visit = read_visit(office, visit_id)

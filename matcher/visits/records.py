@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from matcher.bureau.actors import Actor, NotAllowed, Permission
+from matcher.bureau.actors import Actor, NotInCare, Permission
 from matcher.bureau.office import Office
 from matcher.households.policies import Policies
 from matcher.personal.fields import require_plain
@@ -45,19 +45,33 @@ def read_visit(office: Office, visit_id: int) -> VisitRow:
     return VisitRow(**rows[0])
 
 
-def read_for_change(office: Office, visit_id: int, version: int | None) -> VisitRow:
-    """The same for somebody who saw ``version`` of it. Raises VisitUnknown, VisitChanged."""
+def read_for_change(
+    office: Office,
+    actor: Actor,
+    permission: Permission,
+    visit_id: int,
+    version: int | None,
+    require: Callable[[VisitRow], None],
+) -> VisitRow:
+    """The same for somebody who saw ``version`` of it. ``require`` is asked before that is compared: how a visit
+    stands is told to nobody else. Raises NotAllowed, VisitUnknown, VisitChanged and what ``require`` raises."""
+    actor.require(permission)
     visit = read_visit(office, visit_id)
+    actor.require(permission, division=visit.division)
+    require(visit)
     if version is not None and version != visit.version:
         raise VisitChanged("changed meanwhile", visit=visit_id, present=visit.version, state=visit.state)
     return visit
 
 
-def require_visitor(actor: Actor, visit: VisitRow) -> None:
-    """Only the account that the visit is assigned to makes it. Raises NotAllowed."""
-    actor.require(Permission.VISIT, division=visit.division)
-    if visit.manager != actor.name:
-        raise NotAllowed("the visit is assigned to another account", permission=Permission.VISIT.value)
+def read_own(office: Office, actor: Actor, visit_id: int, version: int | None = None) -> VisitRow:
+    """The same for the account that the visit is assigned to: nobody else makes it. Raises NotInCare besides."""
+
+    def require(visit: VisitRow) -> None:
+        if visit.manager != actor.name:
+            raise NotInCare()
+
+    return read_for_change(office, actor, Permission.VISIT, visit_id, version, require)
 
 
 def move_visit(

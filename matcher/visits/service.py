@@ -31,7 +31,7 @@ from matcher.visits.model import (
 from matcher.visits.overview import GridWork, Visitor
 from matcher.visits.place import read_place
 from matcher.visits.planning import Planned
-from matcher.visits.records import read_visit, require_visitor
+from matcher.visits.records import read_own
 from matcher.visits.sheet_export import export_sheet, sheet_content
 from matcher.visits.sheet_import import SheetImport, import_sheet, take_sheet
 from matcher.visits.showing import VisitFilter
@@ -174,7 +174,7 @@ class Visits:
     def compare_form(self, actor: Actor, visit_id: int, values: Mapping[str, Any]) -> list[Difference]:
         """Where an offered form and the stored one differ, side by side. Raises FormInvalid."""
         stored = showing.own_form(self._office, actor, visit_id)
-        division = read_visit(self._office, visit_id).division
+        division = read_own(self._office, actor, visit_id).division
         offered = collecting.check_form(self._office, division, read_form(values))
         return forms.compare_forms(stored.form, offered) if stored else []
 
@@ -187,11 +187,10 @@ class Visits:
         """
         if kind not in IMAGE_KINDS:
             raise InputError("no such kind of image", kind=kind[:30], known=sorted(IMAGE_KINDS))
-        require_visitor(actor, read_visit(self._office, visit_id))  # before a stranger's image is decoded
+        read_own(self._office, actor, visit_id)  # before a stranger's image is decoded
         image = clean_image(content)
         with self._office.writing():
-            visit = read_visit(self._office, visit_id)
-            require_visitor(actor, visit)
+            visit = read_own(self._office, actor, visit_id)
             if visit.state not in _TAKING_IMAGES:
                 raise MoveInvalid(
                     "the visit takes no images now", what="visit", present=visit.state, wanted="COLLECTED"

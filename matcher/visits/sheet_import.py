@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from matcher.bureau.actors import Actor, Permission
+from matcher.bureau.actors import Actor, Permission, conceal
 from matcher.bureau.bulk import savepoint
 from matcher.bureau.office import Office
 from matcher.tables.xlsx_reader import read_sheets
@@ -24,7 +24,7 @@ from matcher.visits.forms import compare_forms, present_form
 from matcher.visits.model import Difference, VisitChanged
 from matcher.visits.place import beijing_time, number_or_text, read_place
 from matcher.visits.problems import FormInvalid, FormProblem, Location
-from matcher.visits.records import read_visit
+from matcher.visits.records import VisitRow, read_own
 from matcher.visits.sheet_export import FILE
 from psi.errors import MingceError
 
@@ -154,31 +154,32 @@ def _take(office: Office, actor: Actor, book: _Book, place: int, cells: dict[str
     try:
         with savepoint(office.database):
             values = _values(book, cells)
-            form = check_form(office, read_visit(office, visit_id).division, read_form(values))
-            _save(office, actor, visit_id, version, cells, form, done, place)
+            visit = read_own(office, actor, visit_id)  # before anything of a stored form is compared
+            form = check_form(office, visit.division, read_form(values))
+            _save(office, actor, visit, version, cells, form, done, place)
     except FormInvalid as error:
         done.problems += [_at_cell(problem, book, place, cells["visit_id"]) for problem in error.problems]
     except MingceError as error:
-        column = layout.OWN_COLUMNS.get(str(error.params.get("field")), "")
-        done.problems.append(SheetProblem(layout.VISITS, place, column, error.code, error.detail, error.params))
+        told = conceal(actor, error)
+        column = layout.OWN_COLUMNS.get(str(told.params.get("field")), "")
+        done.problems.append(SheetProblem(layout.VISITS, place, column, told.code, told.detail, told.params))
 
 
 def _save(
     office: Office,
     actor: Actor,
-    visit_id: int,
+    visit: VisitRow,
     version: int,
     cells: dict[str, str],
     form: VisitForm,
     done: SheetImport,
     place: int,
 ) -> None:
-    values = form.model_dump(mode="json")
+    visit_id, values = visit.visit_id, form.model_dump(mode="json")
     stored = present_form(office, visit_id)
     if stored is not None and stored.form == form:
         done.unchanged.append(visit_id)
         return
-    visit = read_visit(office, visit_id)
     try:
         if visit.version != version:
             raise VisitChanged("changed since the workbook was made", visit=visit_id, present=visit.version)

@@ -18,7 +18,7 @@ from matcher.visits.collecting import missing_for_submission
 from matcher.visits.form import VisitForm
 from matcher.visits.forms import masked_form, present_form
 from matcher.visits.model import SavedForm, Visit, VisitDetails, VisitMove, VisitUnknown
-from matcher.visits.records import read_visit, require_visitor
+from matcher.visits.records import read_own
 
 MAX_PAGE = 500
 _VISIT = (
@@ -122,7 +122,7 @@ def place_of(office: Office, actor: Actor, visit_id: int) -> dict[str, Any] | No
 
 def own_form(office: Office, actor: Actor, visit_id: int) -> SavedForm | None:
     """The form whole, for the account that makes the visit. Raises VisitUnknown, NotAllowed."""
-    require_visitor(actor, read_visit(office, visit_id))
+    read_own(office, actor, visit_id)
     return present_form(office, visit_id)
 
 

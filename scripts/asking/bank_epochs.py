@@ -19,7 +19,7 @@ from matcher.bank.fingerprints import (
     parse_code,
 )
 from scripts.asking.bank_home import open_store
-from scripts.home import ConfigOption, DryRunOption, JsonOption, actor, open_home
+from scripts.home import ConfigOption, DryRunOption, JsonOption, YesOption, actor, open_home, require_yes
 from scripts.language import say
 from scripts.messages import Refused
 from scripts.output import print_result
@@ -119,7 +119,7 @@ def forget_epoch(
         bool, typer.Option("--openings", help="also what an auditor would need: no batch can be opened after that")
     ] = False,
     early: Annotated[bool, typer.Option("--early", help="although the epoch is not over")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    yes: YesOption = False,
     config: ConfigOption = None,
     dry_run: DryRunOption = False,
     json_: JsonOption = False,
@@ -136,9 +136,7 @@ def forget_epoch(
     with store.lock():
         found = store.forgetting.preview(dataset, epoch, openings=openings, early=early)
         if not dry_run:
-            if not yes:
-                question = say(f"遗忘 {dataset} {epoch} 期？不可恢复", f"Forget {dataset} {epoch}? It cannot come back")
-                typer.confirm(question, abort=True, err=True)
+            require_yes(yes, f"遗忘 {dataset} {epoch} 期？不可恢复", f"Forget {dataset} {epoch}? It cannot come back")
             found = store.forget_epoch(dataset, epoch, actor(), openings=openings, early=early)
     prefix = say("演练：将遗忘 ", "dry run: would forget ") if dry_run else say("已遗忘 ", "forgotten: ")
     lines = [

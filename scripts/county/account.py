@@ -11,7 +11,7 @@ from matcher.accounts.accounts import ONE_TIME_DAYS, Accounts, holder_of_home
 from matcher.accounts.model import NewAccount
 from matcher.accounts.sign_in import SignIn
 from matcher.bureau.actors import ROLE_WORDS, Role
-from scripts.county.acting import AsOption, PasswordFileOption, open_desk, open_office, this_device
+from scripts.county.acting import AsOption, Desk, PasswordFileOption, at_desk, open_desk, open_office, this_device
 from scripts.home import ConfigOption, JsonOption, actor, open_home
 from scripts.keyring.signing import read_passphrase
 from scripts.language import say
@@ -38,7 +38,9 @@ def found(
 
 
 @app.command()
+@at_desk
 def create(
+    desk: Desk,
     name: NameArgument,
     display_name: Annotated[str, typer.Option(help="the person's name")],
     role: Annotated[list[Role], typer.Option("--role", help="docs/reference/roles.md; repeat")],
@@ -46,16 +48,12 @@ def create(
         list[str], typer.Option("--township", help="a division in its care, 6 to 12 digits; repeat; else all")
     ] = [],  # noqa: B006
     bank: Annotated[str | None, typer.Option(help="for a bank's own people: the bank's name")] = None,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Propose an account, as an administrator; another administrator approves it.
 
     Example: mingce account create jingban --display-name 李四 --role handler --as guanli1
     """
-    desk = open_desk(config, as_, password_file)
     accounts = Accounts(desk.office)
     fingerprint = None if bank is None else accounts.get_bank(bank)
     accounts.propose(desk.actor, NewAccount(name, display_name, frozenset(role), tuple(township), fingerprint))
@@ -64,18 +62,16 @@ def create(
 
 
 @app.command()
+@at_desk
 def approve(
+    desk: Desk,
     name: NameArgument,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Approve a proposed account, as another administrator. Prints the one-time password for the person.
 
     Example: mingce account approve jingban --as guanli2
     """
-    desk = open_desk(config, as_, password_file)
     _print_one_time(name, Accounts(desk.office).approve(desk.actor, name), as_json=json_)
 
 
@@ -163,35 +159,31 @@ def reset_device(
 
 
 @app.command()
+@at_desk
 def close(
+    desk: Desk,
     name: NameArgument,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Close an account, or withdraw a proposal, for good: its name is never used again.
 
     Example: mingce account close jingban --as guanli1
     """
-    desk = open_desk(config, as_, password_file)
     Accounts(desk.office).close(desk.actor, name)
     lines = [say(f"账号 {name} 已关闭。", f"The account {name} is closed.")]
     print_result({"name": name, "state": "closed"}, lines, as_json=json_)
 
 
 @app.command("list")
+@at_desk
 def list_(
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
+    desk: Desk,
     json_: JsonOption = False,
 ) -> None:
     """All accounts, closed ones too.
 
     Example: mingce account list --as guanli1
     """
-    desk = open_desk(config, as_, password_file)
     accounts = Accounts(desk.office).list_all(desk.actor)
     if json_:
         print_result({"accounts": [vars(account) for account in accounts]}, [], as_json=True)

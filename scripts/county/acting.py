@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,7 +16,7 @@ from matcher.accounts.sign_in import SignIn
 from matcher.bureau.actors import Actor
 from matcher.bureau.office import STORE_SECRET, Office
 from psi.errors import MingceError
-from scripts.home import Home, actor, open_home
+from scripts.home import ConfigOption, Home, actor, open_home
 from scripts.keyring.signing import read_passphrase
 from scripts.messages import Refused
 
@@ -47,6 +50,28 @@ def open_desk(config: Path | None, as_: str | None, password_file: Path | None) 
     desk = Desk(home, office, SignIn(office).authenticate(as_, read_passphrase(password_file), this_device(office)))
     _desks.append(desk)
     return desk
+
+
+def at_desk(command: Callable[..., None]) -> Callable[..., None]:
+    """A command of somebody with an account: its first parameter is their :class:`Desk`, for which the command line
+    takes ``--as``, ``--password-file`` and ``--config``, before ``--json``. They sign in before anything else."""
+    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+    signing_in = inspect.signature(_signing_in, eval_str=True).parameters.values()
+    last = [parameter for parameter in own if parameter.name == "json_"]
+
+    @wraps(command)
+    def at_work(
+        *, as_: str | None = None, password_file: Path | None = None, config: Path | None = None, **values: Any
+    ) -> None:
+        command(open_desk(config, as_, password_file), **values)
+
+    parameters = [*(one for one in own if one not in last), *signing_in, *last]
+    at_work.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what Typer reads
+    return at_work
+
+
+def _signing_in(as_: AsOption = None, password_file: PasswordFileOption = None, config: ConfigOption = None) -> None:
+    """The options that :func:`at_desk` adds."""
 
 
 def record_refusal(error: MingceError) -> None:

@@ -17,7 +17,7 @@ from keys.identity import PublicIdentity, readable_fingerprint
 from matcher.audit import AuditHead, Fault, FaultKind
 from matcher.audit_head import SignedHead, open_head
 from matcher.bureau.audit_log import AuditLog
-from scripts.county.acting import AsOption, PasswordFileOption, open_desk, open_office
+from scripts.county.acting import Desk, at_desk, open_office
 from scripts.home import ConfigOption, JsonOption, open_home, read_identity
 from scripts.keyring.signing import read_file
 from scripts.language import say
@@ -101,19 +101,17 @@ def verify(
 
 
 @app.command("head")
+@at_desk
 def head_(
+    desk: Desk,
     out: Annotated[Path, typer.Option(help="the signed head, to be kept outside the bureau (.json)")],
     text: Annotated[Path | None, typer.Option(help="the same as a page to print and sign by hand")] = None,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Sign the present end of the audit chain. Whoever keeps it sees later whether rows were cut off or rewritten.
 
     Example: mingce audit head --out 链头.json --text 链头.txt --as shenji
     """
-    desk = open_desk(config, as_, password_file)
     identity = desk.home.open_keys().get_identity()
     _, document = AuditLog(desk.office).sign_head(desk.actor, identity)
     write_atomic(out, document)
@@ -125,7 +123,9 @@ def head_(
 
 
 @app.command()
+@at_desk
 def log(
+    desk: Desk,
     account: Annotated[str | None, typer.Option(help="who")] = None,
     action: Annotated[str | None, typer.Option(help="what: a part (household) or an action (household.move)")] = None,
     subject: Annotated[str | None, typer.Option(help="about what: household/17")] = None,
@@ -133,16 +133,12 @@ def log(
     until: DayOption = None,
     before: Annotated[int | None, typer.Option(help="rows before this number: the next page")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1_000, help="how many rows to show")] = 50,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """The audit log, the newest first. It holds no personal data.
 
     Example: mingce audit log --subject household/17 --as shenji
     """
-    desk = open_desk(config, as_, password_file)
     rows = AuditLog(desk.office).list_rows(
         desk.actor,
         account=account,

@@ -11,9 +11,9 @@ from keys.epochs import check_name
 from matcher.checks.service import DepartmentChecks
 from matcher.households.policies import Policies
 from matcher.schemas import ListSchema, get_schema
-from scripts.county.acting import AsOption, Desk, PasswordFileOption, open_desk
+from scripts.county.acting import Desk, at_desk
 from scripts.county.checking import latest_run, open_link
-from scripts.home import ConfigOption, DryRunOption, JsonOption
+from scripts.home import DryRunOption, JsonOption
 from scripts.language import say
 from scripts.messages import Refused
 from scripts.output import print_result, print_table
@@ -24,12 +24,11 @@ MemberArgument = Annotated[int, typer.Argument(help="the member's number, from `
 
 
 @app.command("take-checks")
+@at_desk
 def take_checks(
+    desk: Desk,
     dataset: Annotated[str | None, typer.Argument(help="which [department.NAME] of mingce.toml")] = None,
     run: Annotated[str | None, typer.Option("--run", help="which run; else the last completed one")] = None,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     dry_run: DryRunOption = False,
     json_: JsonOption = False,
 ) -> None:
@@ -37,7 +36,6 @@ def take_checks(
 
     Example: mingce bureau take-checks minzheng --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     link = open_link(desk.home, dataset)
     taken = DepartmentChecks(desk.office).take(
         desk.actor, link.name, link.store, latest_run(link, run), link.schema, dry_run=dry_run
@@ -53,7 +51,9 @@ def take_checks(
 
 
 @app.command("enter-check")
+@at_desk
 def enter_check(
+    desk: Desk,
     member: MemberArgument,
     department: Annotated[str, typer.Option(help="as the policy's checks.required names it")],
     document: Annotated[str, typer.Option(help="the document's number")],
@@ -64,9 +64,6 @@ def enter_check(
     value: Annotated[
         list[str], typer.Option("--value", help="FIELD=VALUE of the department's label schema; repeat")
     ] = [],  # noqa: B006
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Enter a department's answer on paper, where it is not connected. The same entry again changes nothing.
@@ -74,7 +71,6 @@ def enter_check(
     Example: mingce bureau enter-check 12 --department minzheng --listed --value assistance=低保
     --value as_of=2025-02-01 --as-of 2025-03-01 --document 嵊民函〔2025〕3号 --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     label = dict(_split(one) for one in value)
     if label and not listed:
         raise Refused("不在名单上的人没有 --value", "Somebody who is not on the list has no --value")
@@ -95,20 +91,18 @@ def enter_check(
 
 
 @app.command("missing-checks")
+@at_desk
 def missing_checks(
+    desk: Desk,
     household: Annotated[list[int], typer.Option("--household", help="which; repeat; else all under way")] = [],  # noqa: B006
     on: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="on which day; else today")] = None,
     limit: Annotated[int, typer.Option(min=1, help="how many rows to show")] = 50,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Which department checks households still lack by the policy in force, or have that are too old.
 
     Example: mingce bureau missing-checks --household 12 --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     day: date = on.date() if on else desk.office.today()
     checks, policies = DepartmentChecks(desk.office), Policies(desk.office)
     missing = [

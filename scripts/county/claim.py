@@ -12,7 +12,7 @@ from matcher.claims.service import Claims
 from matcher.claims.steps import Step
 from matcher.exports import Format
 from matcher.subsidy.lines import yuan
-from scripts.county.acting import AsOption, PasswordFileOption, open_desk
+from scripts.county.acting import Desk, at_desk
 from scripts.county.claim_printing import (
     difference_line,
     exception_line,
@@ -24,7 +24,7 @@ from scripts.county.claim_printing import (
     summary_document,
 )
 from scripts.county.subsidy import NAMES
-from scripts.home import ConfigOption, JsonOption
+from scripts.home import JsonOption
 from scripts.language import say
 from scripts.messages import Refused
 from scripts.output import format_of, out, print_result, print_table
@@ -35,20 +35,18 @@ ClaimArgument = Annotated[int, typer.Argument(help="the claim's number")]
 
 
 @app.command("open")
+@at_desk
 def open_(
+    desk: Desk,
     year: Annotated[int, typer.Argument(help="the year of settlement")],
     bank: Annotated[str | None, typer.Option(help="the bank's name; else your own")] = None,
     county: Annotated[str | None, typer.Option(help="six digits; else the bureau's only county")] = None,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Open a bank's claim for a year, or find the one that is open. It accrues until it is frozen.
 
     Example: mingce claim open 2024 --as yinhang
     """
-    desk = open_desk(config, as_, password_file)
     fingerprint = Accounts(desk.office).get_bank(bank) if bank else desk.actor.bank
     counties = sorted(desk.office.divisions)
     if fingerprint is None or (county is None and len(counties) != 1):
@@ -59,17 +57,15 @@ def open_(
 
 
 @app.command("list")
+@at_desk
 def list_(
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
+    desk: Desk,
     json_: JsonOption = False,
 ) -> None:
     """All claims, the latest year first; a bank's own people see their bank's.
 
     Example: mingce claim list --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     found = Claims(desk.office).list(desk.actor)
     print_result({"claims": [summary_document(summary) for summary in found]}, [], as_json=json_)
     if not json_:
@@ -86,20 +82,18 @@ def list_(
 
 
 @app.command()
+@at_desk
 def show(
+    desk: Desk,
     claim: ClaimArgument,
     lines: Annotated[int, typer.Option(min=0, max=1_000, help="how many lines to show")] = 20,
     first: Annotated[int, typer.Option(min=0, help="leave out so many before")] = 0,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """One claim: amounts, its way so far, what has to be settled, its lines.
 
     Example: mingce claim show 3 --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     page = Claims(desk.office).get(desk.actor, claim, first=first, count=lines)
     if json_:
         document = {
@@ -128,11 +122,10 @@ def show(
 
 
 @app.command()
+@at_desk
 def freeze(
+    desk: Desk,
     claim: ClaimArgument,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Compute everything once more and freeze the lines that are due and paid. They never change again.
@@ -141,17 +134,15 @@ def freeze(
 
     Example: mingce claim freeze 3 --as yinhang
     """
-    desk = open_desk(config, as_, password_file)
     print_summary(Claims(desk.office).freeze(desk.actor, claim), as_json=json_)
 
 
 @app.command()
+@at_desk
 def reconcile(
+    desk: Desk,
     claim: ClaimArgument,
     file: Annotated[Path, typer.Argument(help="the bank's own figures (CSV, XLSX)")],
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Compare a frozen claim with the bank's own figures; every difference has to be settled.
@@ -160,7 +151,6 @@ def reconcile(
 
     Example: mingce claim reconcile 3 银行数字.xlsx --as yinhang
     """
-    desk = open_desk(config, as_, password_file)
     done = Claims(desk.office).reconcile(desk.actor, claim, file)
     result = {
         "claim": claim,
@@ -180,37 +170,33 @@ def reconcile(
 
 
 @app.command()
+@at_desk
 def settle(
+    desk: Desk,
     exception: Annotated[int, typer.Argument(help="its number in `claim show`")],
     why: Annotated[str, typer.Option(help="in a sentence, without names and numbers of people")],
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Say why an exception stands: the auditor of a finding, the bank of everything else.
 
     Example: mingce claim settle 12 --why 银行系统舍入不同 --as yinhang
     """
-    desk = open_desk(config, as_, password_file)
     Claims(desk.office).settle(desk.actor, exception, why)
     print_result({"exception": exception}, [say("已处理。", "Settled.")], as_json=json_)
 
 
 @app.command()
+@at_desk
 def sample(
+    desk: Desk,
     claim: ClaimArgument,
     size: Annotated[int, typer.Option(min=1, help="how many lines")],
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Draw the auditor's sample, once: from a seed that is recorded, so that anybody can draw it again.
 
     Example: mingce claim sample 3 --size 30 --as shenji
     """
-    desk = open_desk(config, as_, password_file)
     claims = Claims(desk.office)
     drawn = claims.sample(desk.actor, claim, size)
     seed = claims.get(desk.actor, claim).summary.seed
@@ -219,89 +205,79 @@ def sample(
 
 
 @app.command()
+@at_desk
 def finding(
+    desk: Desk,
     claim: ClaimArgument,
     line: Annotated[int, typer.Argument(help="a line of the sample")],
     text: Annotated[str, typer.Argument(help="ok, or what is wrong")],
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Note what the auditor found of a sampled line.
 
     Example: mingce claim finding 3 118 ok --as shenji
     """
-    desk = open_desk(config, as_, password_file)
     Claims(desk.office).find(desk.actor, claim, line, text)
     print_result({"claim": claim, "line": line}, [say("已记录。", "Noted.")], as_json=json_)
 
 
 @app.command()
+@at_desk
 def move(
+    desk: Desk,
     claim: ClaimArgument,
     step: Annotated[Step, typer.Argument(help="docs/reference/claims.md")],
     remark: Annotated[str, typer.Option(help="without names and numbers of people; needed for `return`")] = "",
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Take a claim a step on; where money is decided, as another person than before.
 
     Example: mingce claim move 3 submit --as yinhang
     """
-    desk = open_desk(config, as_, password_file)
     print_summary(Claims(desk.office).move(desk.actor, claim, step, remark=remark), as_json=json_)
 
 
 @app.command()
+@at_desk
 def verify(
+    desk: Desk,
     claim: ClaimArgument,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Whether a frozen claim's lines are those that were frozen. Exit code 6 if not.
 
     Example: mingce claim verify 3 --as shenji
     """
-    desk = open_desk(config, as_, password_file)
     print_summary(Claims(desk.office).verify(desk.actor, claim), as_json=json_)
 
 
 @app.command()
+@at_desk
 def export(
+    desk: Desk,
     claim: ClaimArgument,
     file: Annotated[Path, typer.Argument(help="a new .xlsx, .csv or .parquet")],
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Write a claim's lines without any person's data, with the columns that `claim reconcile` reads.
 
     Example: mingce claim export 3 申报行.xlsx --as yinhang
     """
-    desk = open_desk(config, as_, password_file)
     rows = Claims(desk.office).export(desk.actor, claim, file, format_of(file, Format))
     lines = [say(f"已写出 {rows:,} 行：{file}", f"Wrote {rows:,} rows: {file}")]
     print_result({"claim": claim, "rows": rows, "file": str(file)}, lines, as_json=json_)
 
 
 @app.command()
+@at_desk
 def explain(
+    desk: Desk,
     line: Annotated[int, typer.Argument(help="a line's number")],
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """How a line came about: what it was made of, each step with the numbers put in, the clause it follows.
 
     Example: mingce claim explain 118 --as shenji
     """
-    desk = open_desk(config, as_, password_file)
     told = Claims(desk.office).explain(desk.actor, line)
     print_result(explanation_document(told), explanation_lines(told), as_json=json_)

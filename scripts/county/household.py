@@ -13,8 +13,8 @@ from matcher.households.showing import HouseholdRow
 from matcher.households.supplementing import Conflict
 from matcher.states import HOUSEHOLD
 from scripts.county import household_changes
-from scripts.county.acting import AsOption, PasswordFileOption, open_desk
-from scripts.home import ConfigOption, JsonOption
+from scripts.county.acting import Desk, at_desk
+from scripts.home import JsonOption
 from scripts.language import say
 from scripts.output import print_result, print_table
 
@@ -44,23 +44,21 @@ CONFLICT_WORDS = {
 
 
 @app.command("list")
+@at_desk
 def list_(
+    desk: Desk,
     area: Annotated[str, typer.Option(help="a prefix of the division, as 330922100")] = "",
     state: Annotated[str, typer.Option(help="as docs/reference/states.md names it")] = "",
     year: Annotated[int | None, typer.Option(help="of the base list")] = None,
     conflicts: Annotated[bool, typer.Option("--conflicts", help="only with an open conflict")] = False,
     after: Annotated[int, typer.Option(min=0, help="go on after this number")] = 0,
-    limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="how many to show")] = 50,
     json_: JsonOption = False,
 ) -> None:
     """Households in the account's care, and how many stand where.
 
     Example: mingce household list --area 330922100 --state MATCHED --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     households, wanted = Households(desk.office), HouseholdFilter(area, state, year, conflicts)
     counts = households.count(desk.actor, wanted)
     rows = households.list(desk.actor, wanted, after=after, size=limit)
@@ -76,18 +74,16 @@ def list_(
 
 
 @app.command()
+@at_desk
 def show(
+    desk: Desk,
     household: HouseholdArgument,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """One household: members (masked), conflicts, cases of other years, and its way so far.
 
     Example: mingce household show 17 --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     found = Households(desk.office).show(desk.actor, household)
     print_result(asdict(found), [], as_json=json_)
     if json_:
@@ -115,18 +111,16 @@ def show(
 
 
 @app.command()
+@at_desk
 def members(
+    desk: Desk,
     household: HouseholdArgument,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """The members of a household, masked. Their numbers are what `bureau reveal` and `remove-member` take.
 
     Example: mingce household members 17 --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     found = Households(desk.office).show(desk.actor, household).members
     print_result({"members": [asdict(member) for member in found]}, [], as_json=json_)
     if not json_:
@@ -134,19 +128,17 @@ def members(
 
 
 @app.command()
+@at_desk
 def assess(
+    desk: Desk,
     household: HouseholdArgument,
     on: Annotated[str | None, typer.Option(help="a day, else today")] = None,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """What the policy in force says of a household, rule by rule. It decides nothing: a person does.
 
     Example: mingce household assess 17 --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     day = household_changes.day_of(on)
     found = Households(desk.office).assess(desk.actor, household, day)
     assessment = found.assessment
@@ -164,18 +156,16 @@ def assess(
 
 
 @app.command()
+@at_desk
 def conflicts(
+    desk: Desk,
     settled: Annotated[bool, typer.Option("--all", help="also those that are settled")] = False,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """What a person has to settle.
 
     Example: mingce household conflicts --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     found = Households(desk.office).list_conflicts(desk.actor, settled=settled)
     line = say(f"{len(found):,} 项冲突", f"{len(found):,} conflicts")
     print_result({"conflicts": [asdict(conflict) for conflict in found]}, [line], as_json=json_)
@@ -184,19 +174,17 @@ def conflicts(
 
 
 @app.command()
+@at_desk
 def names(
+    desk: Desk,
     conflict: Annotated[int, typer.Argument(help="its number, from `household conflicts`")],
     reason: Annotated[str, typer.Option(help="why they have to be seen; kept in the audit log")],
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """The names of a 同号不同名 in the clear, each with the place that `household settle --name` takes.
 
     Example: mingce household names 3 --reason 核对户口本 --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     found = Households(desk.office).reveal_names(desk.actor, conflict, reason)
     lines = [f"{place}: {name}" for place, name in enumerate(found)]
     print_result({"conflict": conflict, "names": list(found)}, lines, as_json=json_)

@@ -12,8 +12,8 @@ import typer
 from matcher.households import Households
 from matcher.households.refining import Refinement
 from matcher.reasons import describe, parse_reasons
-from scripts.county.acting import AsOption, Desk, PasswordFileOption, open_desk
-from scripts.home import ConfigOption, DryRunOption, JsonOption
+from scripts.county.acting import Desk, at_desk
+from scripts.home import DryRunOption, JsonOption
 from scripts.language import say
 from scripts.messages import Refused
 from scripts.output import print_outcomes, print_result, print_table
@@ -27,7 +27,9 @@ _WANTED = {"in": ("纳入", "in"), "out": ("排除", "out"), "look": ("须人工
 
 
 @app.command()
+@at_desk
 def refine(
+    desk: Desk,
     county: Annotated[str | None, typer.Option(help="six digits, if the bureau has several")] = None,
     township: Annotated[str, typer.Option(help="only this township, as 330922100")] = "",
     take_in: Annotated[bool, typer.Option("--in", help="take in all that the policy proposes to")] = False,
@@ -35,9 +37,6 @@ def refine(
         str, typer.Option("--out", help="leave out those proposed for no other reasons than these codes")
     ] = "",
     remark: RemarkOption = "",
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     dry_run: DryRunOption = False,
     json_: JsonOption = False,
 ) -> None:
@@ -47,7 +46,6 @@ def refine(
 
     Example: mingce household refine --in --out N03,N04 --remark 年龄不符 --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     found = Households(desk.office).refine(
         desk.actor,
         county_of(desk, county),
@@ -61,21 +59,19 @@ def refine(
 
 
 @app.command("refine-one")
+@at_desk
 def refine_one(
+    desk: Desk,
     households: Annotated[list[int], typer.Argument(help="numbers from `household list`")],
     wanted: Annotated[Literal["in", "out"], typer.Option("--to", help="in or out")],
     reasons: ReasonsOption = "",
     remark: RemarkOption = "",
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Take named households in, or leave them out with a reason, whatever the policy proposes.
 
     Example: mingce household refine-one 17 18 --to out --reasons N05 --remark 已迁出 --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     outcomes = Households(desk.office).refine_many(
         desk.actor, households, wanted, reasons=parse_reasons(reasons), remark=remark
     )
@@ -83,20 +79,18 @@ def refine_one(
 
 
 @app.command()
+@at_desk
 def supplement(
+    desk: Desk,
     households: Annotated[list[int], typer.Argument(help="numbers from `household list`")],
     remark: RemarkOption,
     reasons: ReasonsOption = "",
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """补充: take households in past their label or the county's own refinement.
 
     Example: mingce household supplement 21 --remark 镇街核实家庭人数有误 --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     done = Households(desk.office).supplement_many(
         desk.actor, households, remark=remark, reasons=parse_reasons(reasons)
     )
@@ -104,77 +98,69 @@ def supplement(
 
 
 @app.command("visit-list")
+@at_desk
 def visit_list(
+    desk: Desk,
     area: Annotated[str | None, typer.Option(help="a county or township, else the bureau's county")] = None,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Put whoever was taken in or supplemented on the 待入户调查名单.
 
     Example: mingce household visit-list --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     done = Households(desk.office).put_on_visit_list(desk.actor, area or county_of(desk, None))
     print_outcomes(done, as_json=json_)
 
 
 @app.command()
+@at_desk
 def settle(
+    desk: Desk,
     conflict: Annotated[int, typer.Argument(help="its number, from `household conflicts`")],
     remark: RemarkOption,
     name: Annotated[int | None, typer.Option(help="of two names, the place of the one that is right")] = None,
     leaves: Annotated[bool, typer.Option("--leaves", help="the person is no member of this household")] = False,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Say why a conflict is none any more.
 
     Example: mingce household settle 3 --name 1 --remark 见户口本 --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     Households(desk.office).settle(desk.actor, conflict, remark, name=name, leaves=leaves)
     print_result({"conflict": conflict}, [say("已处理。", "Settled.")], as_json=json_)
 
 
 @app.command("add-member")
+@at_desk
 def add_member(
+    desk: Desk,
     household: Annotated[int, typer.Argument(help="the household's number here")],
     name: Annotated[str, typer.Option(help="the person's name")],
     remark: RemarkOption,
     relation: Annotated[str, typer.Option(help="as docs/reference/visit-form.md names it: spouse, child …")] = "",
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Add a member that no match found. The ID number is asked for: it stays out of the shell's history.
 
     Example: mingce household add-member 17 --name 演示 --relation spouse --remark 见户口本 --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     number = typer.prompt(say("证件号码", "ID number"), hide_input=True, err=True)
     member = Households(desk.office).add_member(desk.actor, household, number, name, relation=relation, remark=remark)
     print_result({"member": member}, [say(f"成员编号 {member}", f"Member {member}")], as_json=json_)
 
 
 @app.command("remove-member")
+@at_desk
 def remove_member(
+    desk: Desk,
     member: Annotated[int, typer.Argument(help="the member's number, from `household members`")],
     remark: RemarkOption,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Somebody is no member any more.
 
     Example: mingce household remove-member 31 --remark 已迁出 --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     Households(desk.office).remove_member(desk.actor, member, remark)
     print_result({"member": member}, [say("已移除。", "Removed.")], as_json=json_)
 

@@ -15,7 +15,7 @@ from matcher.loans import Loans
 from matcher.loans.events import Recorded
 from matcher.loans.listing import Filter
 from matcher.loans.loan_file import Row, read_event
-from scripts.county.acting import AsOption, PasswordFileOption, open_desk
+from scripts.county.acting import AsOption, Desk, PasswordFileOption, at_desk, open_desk
 from scripts.county.loan_printing import describe, describe_import, print_loans, print_rejects, write_rejects
 from scripts.home import ConfigOption, DryRunOption, JsonOption
 from scripts.language import say
@@ -38,14 +38,13 @@ NumberFileOption = Annotated[
 
 
 @app.command("import")
+@at_desk
 def import_(
+    desk: Desk,
     files: Annotated[list[Path], typer.Argument(help="a bank's daily files, the oldest first: .csv, .xlsx, .parquet")],
     bank: BankOption = "",
     rejects: Annotated[Path | None, typer.Option(help="write the rows that were not entered: .csv or .xlsx")] = None,
     dry_run: DryRunOption = False,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Enter a bank's daily loan files. A row is entered whole or not at all; the same file again changes nothing.
@@ -54,7 +53,6 @@ def import_(
 
     Example: mingce loan import 贷款日报-20250228.xlsx --rejects 未登记.xlsx --as yinhang
     """
-    desk = open_desk(config, as_, password_file)
     loans, columns = Loans(desk.office), desk.home.settings.loan_file.columns
     of_bank = loans.bank(desk.actor, bank)
     done = [
@@ -75,18 +73,16 @@ def import_(
 
 
 @app.command()
+@at_desk
 def files(
-    limit: Annotated[int, typer.Option(min=1, max=500)] = 20,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
+    desk: Desk,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="how many to show")] = 20,
     json_: JsonOption = False,
 ) -> None:
     """Loan files that were entered, the newest first, with the rows that were not.
 
     Example: mingce loan files --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     found = Loans(desk.office).files(desk.actor, limit=limit)
     lines = [
         f"{file['business_date']}  {file['bank']}  {file['accepted']:,}/{file['rows']:,}  {file['imported_by']}"
@@ -100,7 +96,9 @@ def files(
 
 
 @app.command("list")
+@at_desk
 def list_(
+    desk: Desk,
     state: Annotated[str, typer.Option(help="a state of docs/reference/states.md")] = "",
     subsidy: Annotated[str, typer.Option(help="ELIGIBLE, SUSPENDED, STOPPED or COMPLETED")] = "",
     product: Annotated[str, typer.Option(help="a product's code")] = "",
@@ -108,17 +106,13 @@ def list_(
     household: Annotated[int | None, typer.Option(help="a household's number here")] = None,
     contract: Annotated[str, typer.Option(help="a contract's number")] = "",
     after: Annotated[int, typer.Option(help="where the page before ended")] = 0,
-    size: Annotated[int, typer.Option(min=1, max=500)] = 50,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
+    size: Annotated[int, typer.Option(min=1, max=500, help="how many to show")] = 50,
     json_: JsonOption = False,
 ) -> None:
     """Loans by number; names and ID numbers are masked.
 
     Example: mingce loan list --state OVERDUE --township 330922100 --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     where = Filter(state, subsidy, product, township, "", household, contract)
     found = Loans(desk.office).find(desk.actor, where, after=after, limit=size)
     print_result(
@@ -131,40 +125,36 @@ def list_(
 
 
 @app.command()
+@at_desk
 def show(
+    desk: Desk,
     loan: LoanArgument,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """One loan: its contract, commitment and list day, every entry, and the days that bear no subsidy.
 
     Example: mingce loan show 17 --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     found = Loans(desk.office).show(desk.actor, loan)
     print_result(asdict(found), describe(found), as_json=json_)
 
 
 @app.command()
+@at_desk
 def commitment(
+    desk: Desk,
     household: Annotated[int, typer.Argument(help="the household's number here")],
     contract: ContractArgument,
     number: Annotated[str, typer.Argument(help="the commitment's number")],
     out_: Annotated[Path, typer.Argument(metavar="OUT", help="where to: .html, for a browser to print")],
     bank: BankOption = "",
     version: Annotated[str, typer.Option(help="of the template; else the newest")] = "",
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """The 身份承诺书 of a household's applicant as a page to print and sign; the ID number on it is masked.
 
     Example: mingce loan commitment 17 HT-2025-001 CN-2025-001 承诺书.html --as yinhang
     """
-    desk = open_desk(config, as_, password_file)
     loans = Loans(desk.office)
     page = loans.commitment_page(
         desk.actor,
@@ -203,19 +193,17 @@ def commit(
 
 
 @app.command()
+@at_desk
 def image(
+    desk: Desk,
     commitment_id: Annotated[int, typer.Argument(metavar="COMMITMENT", help="its number here, as `loan commit` says")],
     file: Annotated[Path, typer.Argument(help="JPEG or PNG")],
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Keep the scanned image of a signed commitment. Only its pixels are kept, sealed; it is never replaced.
 
     Example: mingce loan image 4 承诺书.jpg --as yinhang
     """
-    desk = open_desk(config, as_, password_file)
     kept = Loans(desk.office).add_image(desk.actor, commitment_id, file.read_bytes())
     print_result(asdict(kept), [f"{kept.width}×{kept.height}  SHA-256 {kept.sha256}"], as_json=json_)
 
@@ -252,59 +240,53 @@ def sign(
 
 
 @app.command()
+@at_desk
 def suspend(
+    desk: Desk,
     loan: LoanArgument,
     from_: FromOption,
     reason: ReasonOption = "N31",
     remark: RemarkOption = "",
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """No subsidy from a day on, until it is resumed. Days already claimed are taken back in the next claim.
 
     Example: mingce loan suspend 17 --from 2025-02-01 --reason N31 --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     done = Loans(desk.office).suspend(desk.actor, loan, from_.date(), reason=reason, remark=remark)
     _print_done(done, json_)
 
 
 @app.command()
+@at_desk
 def resume(
+    desk: Desk,
     loan: LoanArgument,
     on: Annotated[datetime, typer.Option("--on", formats=_DAY, help="the first day with subsidy again")],
     remark: RemarkOption = "",
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Subsidy again from a day on.
 
     Example: mingce loan resume 17 --on 2025-03-01 --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     _print_done(Loans(desk.office).resume(desk.actor, loan, on.date(), remark=remark), json_)
 
 
 @app.command()
+@at_desk
 def stop(
+    desk: Desk,
     loan: LoanArgument,
     from_: FromOption,
     reason: ReasonOption = "N31",
     remark: RemarkOption = "",
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """No subsidy from a day on, for good. Days already claimed are taken back in the next claim.
 
     Example: mingce loan stop 17 --from 2025-02-01 --reason N31 --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     done = Loans(desk.office).stop(desk.actor, loan, from_.date(), reason=reason, remark=remark)
     _print_done(done, json_)
 

@@ -13,7 +13,7 @@ from matcher.personal.purge import Purge
 from matcher.personal.purge_record import PurgeRecord
 from matcher.personal.retention import KINDS, Kind
 from matcher.personal.reveal import FoundPerson, Personal, RevealField
-from scripts.county.acting import AsOption, Desk, PasswordFileOption, open_desk
+from scripts.county.acting import AsOption, Desk, PasswordFileOption, at_desk, open_desk
 from scripts.home import ConfigOption, DryRunOption, JsonOption
 from scripts.language import say
 from scripts.messages import Refused
@@ -80,13 +80,12 @@ def reveal(
 
 
 @app.command()
+@at_desk
 def purge(
+    desk: Desk,
     out: Annotated[
         Path | None, typer.Option(help="where to put the signed record; it is kept in the store too")
     ] = None,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     dry_run: DryRunOption = False,
     json_: JsonOption = False,
 ) -> None:
@@ -96,7 +95,6 @@ def purge(
 
     Example: mingce bureau purge --dry-run --as fuhe
     """
-    desk = open_desk(config, as_, password_file)
     done = _purge_of(desk).run(desk.actor, dry_run=dry_run)
     if out is not None and done.envelope is not None:
         write_atomic(out, done.envelope)
@@ -118,17 +116,15 @@ def purge(
 
 
 @app.command()
+@at_desk
 def purges(
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
+    desk: Desk,
     json_: JsonOption = False,
 ) -> None:
     """Every purge so far, its signature verified.
 
     Example: mingce bureau purges --as shenji
     """
-    desk = open_desk(config, as_, password_file)
     records = _purge_of(desk).list_records(desk.actor)
     result = [{"purge": number, **_as_json(record), "cleared_at": cleared} for number, record, cleared in records]
     lines = [

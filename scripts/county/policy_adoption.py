@@ -13,7 +13,7 @@ from matcher.households import Households
 from matcher.households.policies import Policies, PolicyRecord
 from matcher.policy import load_policy
 from matcher.subsidy.lines import yuan
-from scripts.county.acting import AsOption, PasswordFileOption, open_desk, open_office
+from scripts.county.acting import AsOption, Desk, PasswordFileOption, at_desk, open_desk, open_office
 from scripts.county.household_changes import day_of, in_words
 from scripts.county.subsidy import parse_amount
 from scripts.home import ConfigOption, JsonOption, open_home
@@ -48,35 +48,31 @@ def propose(
 
 
 @app.command()
+@at_desk
 def adopt(
+    desk: Desk,
     policy: PolicyArgument,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Put a proposed policy in force, as a second person. What was decided under another keeps that one.
 
     Example: mingce policy adopt da6a8806 --as fuhe
     """
-    desk = open_desk(config, as_, password_file)
     policies = Policies(desk.office)
     _print_record(policies.adopt(desk.actor, _find(policies, policy)), as_json=json_)
 
 
 @app.command()
+@at_desk
 def withdraw(
+    desk: Desk,
     policy: PolicyArgument,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Take a proposal back. What was adopted stays.
 
     Example: mingce policy withdraw da6a8806 --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     policies = Policies(desk.office)
     _print_record(policies.withdraw(desk.actor, _find(policies, policy)), as_json=json_)
 

@@ -12,8 +12,8 @@ from matcher.figures.service import Figures
 from matcher.reports.document import Report, Table
 from matcher.reports.plain import as_document, as_text
 from matcher.reports.service import ReportFormat, Reports
-from scripts.county.acting import AsOption, Desk, PasswordFileOption, open_desk
-from scripts.home import ConfigOption, JsonOption
+from scripts.county.acting import Desk, at_desk
+from scripts.home import JsonOption
 from scripts.language import say
 from scripts.output import format_of, out, print_result, print_table
 
@@ -30,117 +30,105 @@ SHOWN_ROWS = 30
 
 
 @app.command()
+@at_desk
 def kpi(
+    desk: Desk,
     on: DayOption = None,
     out_: OutOption = None,
     purpose: PurposeOption = "绩效跟踪",
     outside: OutsideOption = False,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """The plan's indicators beside their targets.
 
     Example: mingce report kpi --on 2025-02-28 --out 指标完成情况.xlsx --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     day = on.date() if on else desk.office.today() - timedelta(days=1)
     _give(desk, _reports(desk).kpi(desk.actor, day, outside=outside), out_, purpose, json_)
 
 
 @app.command()
+@at_desk
 def monthly(
+    desk: Desk,
     month: Annotated[datetime, typer.Argument(formats=["%Y-%m"], help="for example 2025-02")],
     out_: OutOption = None,
     purpose: PurposeOption = "每月初报送工作专班",
     outside: OutsideOption = False,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """成效监测表 of a month, with its tables by township and by product.
 
     Example: mingce report monthly 2025-02 --out 成效监测表.xlsx --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     report = _reports(desk).monthly(desk.actor, month.year, month.month, outside=outside)
     _give(desk, report, out_, purpose, json_)
 
 
 @app.command()
+@at_desk
 def staff(
+    desk: Desk,
     start: Annotated[datetime, typer.Option("--from", formats=_DAY, help="the first day")],
     end: Annotated[datetime, typer.Option("--to", formats=_DAY, help="the last day, counted")],
     out_: OutOption = None,
     purpose: PurposeOption = "考核",
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Visits, signed households and amounts, borrowing households and average balance, by manager.
 
     Example: mingce report staff --from 2025-01-01 --to 2025-03-31 --out 考核.xlsx --as yinhang
     """
-    desk = open_desk(config, as_, password_file)
     _give(desk, _reports(desk).staff(desk.actor, start.date(), end.date()), out_, purpose, json_)
 
 
 @app.command()
+@at_desk
 def claim(
+    desk: Desk,
     number: Annotated[int, typer.Argument(help="of the claim, as `mingce claim list` shows it")],
     out_: OutOption = None,
     purpose: PurposeOption = "贴息申报",
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """贷款贴息申请汇总表 of a claim: every line, and the totals by household and by contract.
 
     Example: mingce report claim 1 --out 贴息申请汇总表.xlsx --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     _give(desk, _reports(desk).claim(desk.actor, number), out_, purpose, json_)
 
 
 @app.command()
+@at_desk
 def year(
+    desk: Desk,
     year: Annotated[int, typer.Argument(min=2000, max=2100, help="for example 2025")],
     out_: OutOption = None,
     purpose: PurposeOption = "年底报送总结",
     outside: OutsideOption = False,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """The tables of the year-end summary.
 
     Example: mingce report year 2025 --out 年度总结.xlsx --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     _give(desk, _reports(desk).year(desk.actor, year, outside=outside), out_, purpose, json_)
 
 
 @app.command()
+@at_desk
 def trace(
+    desk: Desk,
     name: Annotated[str, typer.Argument(help="a figure of docs/reference/figures.md")],
     on: DayOption = None,
     township: Annotated[str, typer.Option(help="nine digits; else the whole county")] = "",
     product: Annotated[str, typer.Option(help="a product's code; else all")] = "",
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """The records behind a number.
 
     Example: mingce report trace loan_balance --on 2025-02-28 --township 330922100 --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     day = on.date() if on else desk.office.today() - timedelta(days=1)
     found = Figures(desk.office).trace(desk.actor, name, day, township, product)
     definition = found.definition

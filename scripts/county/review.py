@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -12,7 +12,7 @@ from matcher.reviews import Reviews
 from matcher.reviews.queue import QueueFilter, Stage
 from matcher.reviews.records import DecisionVerdict
 from scripts.county import review_confirming
-from scripts.county.acting import AsOption, PasswordFileOption, open_desk
+from scripts.county.acting import AsOption, Desk, PasswordFileOption, at_desk, open_desk
 from scripts.county.review_confirming import HouseholdsArgument
 from scripts.county.review_showing import REFERENCE_DIGITS, file_lines, print_decision, print_queue
 from scripts.home import ConfigOption, JsonOption
@@ -36,11 +36,11 @@ DecisionsArgument = Annotated[
 def queue(
     stage: Annotated[str, typer.Option(help="to_propose, to_confirm, approved, confirming or not_met")] = "to_propose",
     township: Annotated[str, typer.Option(help="first digits of a division")] = "",
-    claimed: Annotated[str, typer.Option(help="all, mine or nobody")] = "all",
+    claimed: Annotated[str, typer.Option(help="all, mine, nobody, or @ and an account")] = "all",
     reason: Annotated[str, typer.Option(help="a reason code of the label")] = "",
     late_after: Annotated[int, typer.Option(min=0, help="days from which on a household is late")] = 15,
     late: Annotated[bool, typer.Option("--late", help="late ones only")] = False,
-    size: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    size: Annotated[int, typer.Option(min=1, max=200, help="how many to show")] = 50,
     after: Annotated[str | None, typer.Option(help="where the page before ended")] = None,
     as_: AsOption = None,
     password_file: PasswordFileOption = None,
@@ -52,11 +52,10 @@ def queue(
     Example: mingce review queue --township 330922100 --claimed nobody --as jingban
     """
     _require_one_of(stage, ("to_propose", "to_confirm", "approved", "confirming", "not_met"))
-    _require_one_of(claimed, ("all", "mine", "nobody"))
+    if not claimed.startswith("@"):
+        _require_one_of(claimed, ("all", "mine", "nobody"))
     desk = open_desk(config, as_, password_file)
-    wanted = QueueFilter(
-        cast(Stage, stage), township, cast(Literal["all", "mine", "nobody"], claimed), reason, late_after, late
-    )
+    wanted = QueueFilter(cast(Stage, stage), township, claimed, reason, late_after, late)
     page = Reviews(desk.office).queue.page(desk.actor, wanted, after=after, size=size)
     lines = [say(f"共 {page.total:,} 户", f"{page.total:,} households")]
     if page.next:
@@ -67,52 +66,46 @@ def queue(
 
 
 @app.command()
+@at_desk
 def show(
+    desk: Desk,
     household: HouseholdArgument,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """A household's file: every rule with its fact and source, what is wanting, the proposal and what changed since.
 
     Example: mingce review show 17 --as fuhe
     """
-    desk = open_desk(config, as_, password_file)
     file = Reviews(desk.office).files.show(desk.actor, household)
     print_result(asdict(file), file_lines(file), as_json=json_)
 
 
 @app.command()
+@at_desk
 def claim(
+    desk: Desk,
     household: HouseholdArgument,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Take a household in hand, so that nobody else works on it.
 
     Example: mingce review claim 17 --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     case = Reviews(desk.office).queue.claim(desk.actor, household)
     print_result(asdict(case), [say(f"已领取 {household}", f"Claimed {household}")], as_json=json_)
 
 
 @app.command()
+@at_desk
 def release(
+    desk: Desk,
     household: HouseholdArgument,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Give a household back to the queue; a checker may do it for others.
 
     Example: mingce review release 17 --as fuhe
     """
-    desk = open_desk(config, as_, password_file)
     Reviews(desk.office).queue.release(desk.actor, household)
     print_result({"household": household}, [say(f"已退回队列 {household}", f"Given back {household}")], as_json=json_)
 
@@ -175,36 +168,32 @@ def give_up(
 
 
 @app.command()
+@at_desk
 def withdraw(
+    desk: Desk,
     decision: Annotated[int, typer.Argument(help="the decision's number, as the queue shows it")],
     remark: RemarkOption = "",
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Take back what you proposed yourself, while nobody has answered it.
 
     Example: mingce review withdraw 4 --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     print_decision(Reviews(desk.office).decisions.withdraw(desk.actor, decision, remark=remark), as_json=json_)
 
 
 @app.command()
+@at_desk
 def confirm(
+    desk: Desk,
     decisions: DecisionsArgument,
     remark: RemarkOption = "",
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Confirm what another person proposed, as you have seen it. Exit code 3 if some were refused.
 
     Example: mingce review confirm 4@9c1f03ab77d2 --as fuhe
     """
-    desk = open_desk(config, as_, password_file)
     reviews = Reviews(desk.office)
     digests = dict(_digest_seen(reviews, text) for text in decisions)
     if len(digests) == 1:
@@ -215,19 +204,17 @@ def confirm(
 
 
 @app.command("send-back")
+@at_desk
 def send_back(
+    desk: Desk,
     decision: Annotated[str, typer.Argument(help="NUMBER@DIGEST as `review show` prints it")],
     remark: Annotated[str, typer.Option(help="what is to be put right; kept sealed")],
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Give a proposal back to whoever made it.
 
     Example: mingce review send-back 4@9c1f03ab77d2 --remark 收入佐证不全 --as fuhe
     """
-    desk = open_desk(config, as_, password_file)
     reviews = Reviews(desk.office)
     number, digest = _digest_seen(reviews, decision)
     print_decision(reviews.decisions.send_back(desk.actor, number, digest, remark=remark), as_json=json_)

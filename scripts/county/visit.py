@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from matcher.visits.problems import FormInvalid
 from matcher.visits.service import Visits
 from matcher.visits.showing import MAX_PAGE, VisitFilter
 from scripts.county import visit_files
-from scripts.county.acting import AsOption, PasswordFileOption, open_desk
+from scripts.county.acting import AsOption, Desk, PasswordFileOption, at_desk, open_desk
 from scripts.county.visit_printing import lines_of, print_differences, print_state, row_of
 from scripts.home import ConfigOption, JsonOption
 from scripts.language import say
@@ -39,22 +40,20 @@ OfficerOption = Annotated[str, typer.Option(help="the grid officer who goes alon
 
 
 @app.command()
+@at_desk
 def plan(
+    desk: Desk,
     area: AreaArgument,
     on: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="day; else today")] = None,
     grid: Annotated[str, typer.Option(help="name the grid; else the village's division")] = "",
     household: Annotated[list[int], typer.Option(help="only these households; repeat")] = [],  # noqa: B006
     revisits: Annotated[bool, typer.Option("--revisits", help="回访: those on the final list that are due")] = False,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Plan a visit for every household of an area that waits for one; failed ones again, as the policy says.
 
     Example: mingce visit plan 330922100 --on 2025-03-05 --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     day = on.date() if on else desk.office.today()
     if revisits:
         due = Visits(desk.office).plan_revisits(desk.actor, area, day)
@@ -100,41 +99,59 @@ def assign(
 
 
 @app.command()
+@at_desk
 def unassign(
+    desk: Desk,
     visit: VisitArgument,
     version: VersionOption = None,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Take an assigned visit back to the plan.
 
     Example: mingce visit unassign 17 --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     print_state(Visits(desk.office).unassign(desk.actor, visit, version=version), as_json=json_)
 
 
+@app.command()
+@at_desk
+def cancel(
+    desk: Desk,
+    visits: Annotated[list[int], typer.Argument(help="the visits' numbers, as the list shows them")],
+    remark: Annotated[str, typer.Option(help="why; no personal data")],
+    version: VersionOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Call off visits that nobody has begun; it counts as no attempt, and the next plan may bring them back.
+
+    Exit code 3 if one of several was refused.
+
+    Example: mingce visit cancel 17 --remark 家庭外出，改期 --as jingban
+    """
+    _require_one(visits, version)
+    if len(visits) == 1:
+        print_state(Visits(desk.office).cancel(desk.actor, visits[0], remark, version=version), as_json=json_)
+        return
+    print_outcomes(Visits(desk.office).cancel_many(desk.actor, visits, remark), as_json=json_)
+
+
 @app.command("list")
+@at_desk
 def list_(
+    desk: Desk,
     area: Annotated[str, typer.Option(help="a division or its first digits")] = "",
-    grid: Annotated[str, typer.Option()] = "",
+    grid: Annotated[str, typer.Option(help="of this grid only")] = "",
     state: Annotated[str, typer.Option(help="docs/reference/states.md")] = "",
     kind: Annotated[str, typer.Option(help="first or revisit")] = "",
     manager: Annotated[str, typer.Option(help="an account")] = "",
     after: Annotated[int, typer.Option(min=0, help="beyond this visit's number")] = 0,
-    size: Annotated[int, typer.Option(min=1, max=MAX_PAGE)] = 50,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
+    size: Annotated[int, typer.Option(min=1, max=MAX_PAGE, help="how many to show")] = 50,
     json_: JsonOption = False,
 ) -> None:
     """The visits in your care, by number.
 
     Example: mingce visit list --state SUBMITTED --as fuhe
     """
-    desk = open_desk(config, as_, password_file)
     found = Visits(desk.office).list_visits(
         desk.actor, VisitFilter(area, grid, state, kind, manager), after=after, size=size
     )
@@ -149,58 +166,52 @@ def list_(
 
 
 @app.command()
+@at_desk
 def show(
+    desk: Desk,
     visit: VisitArgument,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """A visit with its form, evidence and history; numbers, names and telephones are masked.
 
     Example: mingce visit show 17 --as fuhe
     """
-    desk = open_desk(config, as_, password_file)
     details = Visits(desk.office).show(desk.actor, visit)
     print_result(asdict(details), list(lines_of(details)), as_json=json_)
 
 
 @app.command()
+@at_desk
 def place(
+    desk: Desk,
     visit: VisitArgument,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Where a visit began, with its track (定位与轨迹), for those who accept visits. Who looks is recorded.
 
     Example: mingce visit place 17 --as fuhe
     """
-    desk = open_desk(config, as_, password_file)
     found = Visits(desk.office).place_of(desk.actor, visit)
     lines = [json.dumps(found, ensure_ascii=False) if found else say("尚未到户", "not begun")]
     print_result({"visit": visit, "place": found}, lines, as_json=json_)
 
 
 @app.command()
+@at_desk
 def start(
+    desk: Desk,
     visit: VisitArgument,
     latitude: Annotated[str, typer.Option(help="WGS-84, decimal degrees")],
     longitude: Annotated[str, typer.Option(help="WGS-84, decimal degrees")],
     accuracy: Annotated[str, typer.Option(help="metres")],
     at: Annotated[str | None, typer.Option(help="when, as 2026-01-05T09:00:00Z; else now")] = None,
     version: VersionOption = None,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Begin a visit at the household's door, with the place.
 
     Example: mingce visit start 17 --latitude 30.7214 --longitude 122.4512 --accuracy 8 --as jingli
     """
-    desk = open_desk(config, as_, password_file)
     place = {"latitude": latitude, "longitude": longitude, "accuracy_m": accuracy}
     done = Visits(desk.office).start(desk.actor, visit, place, started_at=at, version=version)
     print_state(done, as_json=json_)
@@ -245,22 +256,20 @@ def form(
 
 
 @app.command()
+@at_desk
 def photo(
+    desk: Desk,
     visit: VisitArgument,
     files: Annotated[list[Path], typer.Argument(help="JPEG or PNG")],
     kind: Annotated[
         str, typer.Option(help="photo, signature_applicant, signature_manager, signature_officer or document")
     ] = "photo",
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Add photos or a signature. Only the pixels are kept: no place, no camera, no name of the file.
 
     Example: mingce visit photo 17 签字.png --kind signature_applicant --as jingli
     """
-    desk = open_desk(config, as_, password_file)
     kept = [Visits(desk.office).add_image(desk.actor, visit, kind, file.read_bytes()) for file in files]
     lines = [
         f"{image.attachment_id}: {say(IMAGE_WORDS[image.kind], image.kind)} {image.width}×{image.height}"
@@ -271,19 +280,17 @@ def photo(
 
 
 @app.command()
+@at_desk
 def submit(
+    desk: Desk,
     visit: VisitArgument,
     version: VersionOption = None,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Hand in a visit: its form, place, a photo and three signatures.
 
     Example: mingce visit submit 17 --as jingli
     """
-    desk = open_desk(config, as_, password_file)
     print_state(Visits(desk.office).submit(desk.actor, visit, version=version), as_json=json_)
 
 
@@ -302,8 +309,7 @@ def accept(
 
     Example: mingce visit accept 17 --version 6 --as fuhe
     """
-    if version is not None and len(visits) > 1:
-        raise Refused("--version 只能与一个走访编号同用", "--version goes with one visit only")
+    _require_one(visits, version)
     desk = open_desk(config, as_, password_file)
     if len(visits) == 1:
         print_state(Visits(desk.office).accept(desk.actor, visits[0], version=version), as_json=json_)
@@ -312,38 +318,40 @@ def accept(
 
 
 @app.command("return")
+@at_desk
 def return_(
+    desk: Desk,
     visit: VisitArgument,
     remark: Annotated[str, typer.Option(help="what has to be put right; no personal data")],
     version: VersionOption = None,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Send a visit back to its collector.
 
     Example: mingce visit return 17 --remark 签字照片不清 --as fuhe
     """
-    desk = open_desk(config, as_, password_file)
     print_state(Visits(desk.office).return_visit(desk.actor, visit, remark, version=version), as_json=json_)
 
 
 @app.command()
+@at_desk
 def fail(
+    desk: Desk,
     visit: VisitArgument,
     outcome: Annotated[str, typer.Argument(help="absent, refused, moved, deceased or wrong_address")],
     remark: Annotated[str, typer.Option(help="no personal data")] = "",
     version: VersionOption = None,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """End a visit without a form: nobody there, refused, moved away, died, or a wrong address.
 
     Example: mingce visit fail 17 absent --as jingli
     """
-    desk = open_desk(config, as_, password_file)
     done = Visits(desk.office).fail(desk.actor, visit, outcome, remark=remark, version=version)
     print_state(done, as_json=json_)
+
+
+def _require_one(visits: Sequence[int], version: int | None) -> None:
+    """Raises Refused."""
+    if version is not None and len(visits) > 1:
+        raise Refused("--version 只能与一个走访编号同用", "--version goes with one visit only")

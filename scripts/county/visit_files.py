@@ -16,7 +16,7 @@ from matcher.visits.marketing import RowProblem
 from matcher.visits.problems import FORM_PROBLEMS
 from matcher.visits.service import Visits
 from matcher.visits.sheet_import import SheetConflict, SheetProblem
-from scripts.county.acting import AsOption, PasswordFileOption, open_desk
+from scripts.county.acting import AsOption, Desk, PasswordFileOption, at_desk, open_desk
 from scripts.home import ConfigOption, DryRunOption, JsonOption
 from scripts.language import say
 from scripts.messages import Refused, explain_code
@@ -34,21 +34,19 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(sheet, name="sheet")
 
 
+@at_desk
 def export(
+    desk: Desk,
     file: Annotated[Path, typer.Argument(help="where to write it: .xlsx or .csv")],
     area: Annotated[str, typer.Option(help="a division or its first digits")],
     purpose: Annotated[str, typer.Option(help="what the file is for; kept in the audit log")] = "走访任务下发",
     bank: Annotated[str | None, typer.Option(help="the bank's name; a bank's own account needs none")] = None,
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Write the visit list for a bank's 数字营销系统: its own customers only (docs/reference/marketing-export.md).
 
     Example: mingce visit export 走访名单.xlsx --area 330922 --bank 嵊泗农商银行 --as jingban
     """
-    desk = open_desk(config, as_, password_file)
     if bank is None and desk.actor.bank is None:
         raise Refused("请用 --bank 说明给哪家银行", "Say for which bank: --bank NAME")
     fingerprint = desk.actor.bank if bank is None else Accounts(desk.office).get_bank(bank)
@@ -65,11 +63,10 @@ def export(
     print_result({"file": str(file), **asdict(done)}, lines, as_json=json_)
 
 
+@at_desk
 def import_(
+    desk: Desk,
     file: Annotated[Path, typer.Argument(help="what the bank's system returned: .xlsx or .csv")],
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     dry_run: DryRunOption = False,
     json_: JsonOption = False,
 ) -> None:
@@ -79,7 +76,6 @@ def import_(
 
     Example: mingce visit import 走访结果.xlsx --as yinhang
     """
-    desk = open_desk(config, as_, password_file)
     done = Visits(desk.office).import_visits(desk.actor, file, dry_run=dry_run)
     lines = [
         _trial(dry_run)
@@ -120,11 +116,10 @@ def sheet_out(
 
 
 @sheet.command("in")
+@at_desk
 def sheet_in(
+    desk: Desk,
     file: Annotated[Path, typer.Argument(help="the workbook, filled in")],
-    as_: AsOption = None,
-    password_file: PasswordFileOption = None,
-    config: ConfigOption = None,
     dry_run: DryRunOption = False,
     json_: JsonOption = False,
 ) -> None:
@@ -134,7 +129,6 @@ def sheet_in(
 
     Example: mingce visit sheet in 走访.xlsx --as jingli
     """
-    desk = open_desk(config, as_, password_file)
     done = Visits(desk.office).import_sheet(desk.actor, file, dry_run=dry_run)
     lines = [
         _trial(dry_run)

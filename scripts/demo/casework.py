@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -121,11 +122,13 @@ def _visit(show: Demo, today: date) -> int:
     show.title("县财政局：细化；农商行客户经理：入户走访", "Bureau: refine. The bank's manager: visits")
     show.act("jingban", "household", "refine", "--in", "--out", "N01,N02,N03,N04,N05,N22", "--remark", "按政策口径")
     show.act("jingban", "household", "visit-list", "--area", TOWNSHIP)
-    show.act("jingban", "visit", "plan", TOWNSHIP, "--on", today + timedelta(days=3))
-    show.act("jingban", "visit", "export", "走访任务.xlsx", "--area", TOWNSHIP, "--bank", BANK)
-    show.act("jingban", "visit", "assign", "--area", TOWNSHIP, "--to", "jingli", "--officer", "演示网格员")
-    show.go_to(today + timedelta(days=3))
-    show.act("jingli", "generate", "visits")
+    for attempt, day in enumerate((3, 4, 5), start=1):  # whoever was not met is visited again
+        show.act("jingban", "visit", "plan", TOWNSHIP, "--on", today + timedelta(days=day))
+        if attempt == 1:
+            show.act("jingban", "visit", "export", "走访任务.xlsx", "--area", TOWNSHIP, "--bank", BANK)
+        show.act("jingban", "visit", "assign", "--area", TOWNSHIP, "--to", "jingli", "--officer", "演示网格员")
+        show.go_to(today + timedelta(days=day))
+        show.act("jingli", "generate", "visits", "--seed", attempt)
     listed = show.act("fuhe", "visit", "list", "--state", "SUBMITTED", "--size", 500, echo=False)
     submitted = [visit["visit_id"] for visit in listed["visits"]]
     show.act("fuhe", "visit", "accept", *submitted)
@@ -133,18 +136,32 @@ def _visit(show: Demo, today: date) -> int:
 
 
 def _decide(show: Demo, today: date) -> int:
-    """The handler proposes what the rules allow, the checker confirms what was seen."""
+    """The handler proposes what the rules say, the checker confirms what was seen; who is refused is told why."""
     show.title("县财政局：一人提出审核意见，一人复核", "Bureau: one proposes, another confirms")
     show.go_to(today + timedelta(days=5))
     waiting = [row["household_id"] for row in _queue(show, "jingban", "to_propose")]
-    show.act("jingban", "review", "propose", *waiting, "--verdict", "approve", accept=(0, 3))
+    proposed = show.act("jingban", "review", "propose", *waiting, "--verdict", "approve", accept=(0, 3))
+    unfit = [one["id"] for one in proposed["outcomes"] if one["outcome"] == "refused"]
+    for reasons, households in _by_reasons(show, unfit).items():
+        words = ("--verdict", "reject", *reasons, "--remark", "按政策口径不符合条件")
+        show.act("jingban", "review", "propose", *households, *words)
     seen = [f"{row['decision_id']}@{row['digest'][:12]}" for row in _queue(show, "fuhe", "to_confirm")]
     show.act("fuhe", "review", "confirm", *seen)
+    show.act("jingban", "review", "refusals", "未通过告知.xlsx")
     show.note(
-        f"审核通过 {len(seen)} 户；其余 {len(waiting) - len(seen)} 户不符合条件，留待人工办理",
-        f"{len(seen)} approved; {len(waiting) - len(seen)} do not fit and wait for a person",
+        f"审核通过 {len(seen) - len(unfit)} 户，未通过 {len(unfit)} 户并已告知理由",
+        f"{len(seen) - len(unfit)} approved; {len(unfit)} refused and told why",
     )
-    return len(seen)
+    return len(seen) - len(unfit)
+
+
+def _by_reasons(show: Demo, households: Sequence[int]) -> dict[tuple[str, ...], list[int]]:
+    """What the rules say against each of these, as the options that say so."""
+    found: dict[tuple[str, ...], list[int]] = {}
+    for household in households:
+        told = show.act("jingban", "review", "show", household, echo=False)["evidence"]["assessment"]["reasons"]
+        found.setdefault(tuple(word for reason in told for word in ("--reason", reason)), []).append(household)
+    return found
 
 
 def _confirm(show: Demo, today: date) -> int:

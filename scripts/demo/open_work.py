@@ -9,8 +9,10 @@ from typing import Any
 from scripts.demo.runner import Demo
 
 NEXT_TOWNSHIP = "330922105"  # 嵊山镇, after the smallest
-VISITED, LEFT, ASSIGNED = 24, 4, 10
-"""Households that are visited by then, of these whose forms wait for a checker, and those whose visits are to come."""
+EARLY, VISITED, LEFT, ASSIGNED = 2, 22, 4, 10
+"""Households that are visited long before the others, and those that are visited by then; of these whose forms wait
+for a checker; and those whose visits are to come."""
+LATE_DAYS = 17  # since the early ones wait: the queue calls it late after fifteen
 
 
 def leave_work(show: Demo, day: date) -> None:
@@ -22,18 +24,26 @@ def leave_work(show: Demo, day: date) -> None:
         "jingban", "household", "list", "--area", NEXT_TOWNSHIP, "--state", "TO_VISIT", "--limit", 100, echo=False
     )
     waiting = [row["household_id"] for row in listed["shown"]]
-    _assign(show, waiting[:VISITED], day)
-    show.act("jingli", "generate", "visits", "--seed", 2)
-    submitted = [visit["visit_id"] for visit in _visits(show, "SUBMITTED")]
-    show.act("fuhe", "visit", "accept", *submitted[LEFT:])
+    _visit(show, waiting[:EARLY], day, left=0)
+    day += timedelta(days=LATE_DAYS)
+    show.go_to(day)
+    _visit(show, waiting[EARLY : EARLY + VISITED], day, left=LEFT)
     show.act("jingban", "generate", "checks")
     day += timedelta(days=2)
     show.go_to(day)
     queue = show.act("jingban", "review", "queue", "--township", NEXT_TOWNSHIP, echo=False)["items"]
-    half = [row["household_id"] for row in queue[: len(queue) // 2]]
-    show.act("jingban", "review", "propose", *half, "--verdict", "approve", accept=(0, 3))
-    _assign(show, waiting[VISITED : VISITED + ASSIGNED], day)
+    newer = [row["household_id"] for row in queue[len(queue) // 2 :]]
+    show.act("jingban", "review", "propose", *newer, "--verdict", "approve", accept=(0, 3))
+    _assign(show, waiting[EARLY + VISITED :][:ASSIGNED], day)
     show.run("bureau", "nightly", "--day", day - timedelta(days=1), "--config", "bureau")
+
+
+def _visit(show: Demo, households: Sequence[int], day: date, *, left: int) -> None:
+    """Visits on that day, all of them accepted but ``left``."""
+    _assign(show, households, day)
+    show.act("jingli", "generate", "visits", "--seed", 2)
+    submitted = [visit["visit_id"] for visit in _visits(show, "SUBMITTED")]
+    show.act("fuhe", "visit", "accept", *submitted[left:])
 
 
 def _assign(show: Demo, households: Sequence[int], day: date) -> None:

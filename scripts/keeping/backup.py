@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -16,9 +17,9 @@ from keys.files import write_atomic
 from keys.identity import PublicIdentity, readable_fingerprint
 from matcher.keeping.backup import Made, Observer, create_backup, plan_backup, restore_backup, verify_backup
 from matcher.keeping.packing import BackupList
-from matcher.keeping.restored import settle as settle_restore
+from matcher.keeping.settling import Settled, settle_with_loss, settle_without_loss
 from scripts.home import ConfigOption, DryRunOption, Home, JsonOption, actor, open_any_home, read_identity
-from scripts.keyring.signing import PassphraseFileOption, read_file, read_passphrase
+from scripts.keyring.signing import PassphraseFileOption, open_operator, read_file, read_passphrase
 from scripts.language import say
 from scripts.messages import Refused
 from scripts.output import Steps, print_result, progress_bars
@@ -97,7 +98,7 @@ def create(
     """
     home = open_any_home(config)
     to = _recipient(home, recipient)
-    target = (out or home.resolve(home.settings.backup.folder) / _file_name(home)).absolute()
+    target = (out or home.resolve(home.settings.backup.folder) / _file_name(home)).resolve()
     if target.is_relative_to(home.path):
         raise Refused("备份须写到本目录之外", "A backup is written outside the home")
     if dry_run:
@@ -177,18 +178,26 @@ def restore(
 
 @app.command()
 def settle(
-    reason: Annotated[str, typer.Option(help="what happened, for the records")],
+    reason: Annotated[str, typer.Option(help="what happened, for the records; the second operator need not")] = "",
     nothing_lost: Annotated[
         bool | None,
         typer.Option(
             "--nothing-lost/--something-lost",
-            help="the old home did nothing after the backup, as it was stopped first; or nobody can be sure of that",
+            help="the old home did nothing after the backup, as it was stopped first: two operators sign that;"
+            " or nobody can be sure of it",
         ),
     ] = None,
+    operator: Annotated[
+        Path | None,
+        typer.Option("--operator", help="your own key file, for --nothing-lost; registered before the backup"),
+    ] = None,
+    passphrase_file: PassphraseFileOption = None,
     config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Let a restored home work again. If something may be lost, a sender's epochs end: the next one begins anew.
+
+    That nothing was lost takes two operators, who run this in turn. Exit code 4 while the second is missing.
 
     Example: mingce backup settle --something-lost --reason 磁盘损坏 --config province
     """
@@ -198,25 +207,41 @@ def settle(
             "Say which: --nothing-lost (the old home did nothing after the backup) or --something-lost (not sure)",
         )
     home = open_any_home(config)
-    settled = settle_restore(home.path, home.clock, actor=actor(), reason=reason, nothing_lost=nothing_lost)
-    lines = [say("已登记，可以继续工作。", "Recorded; the home works again.")]
+    if not nothing_lost:
+        settled = settle_with_loss(home.path, home.clock, actor=actor(), reason=reason)
+    elif operator is None:
+        raise Refused(
+            "“没有丢失”须由两人签署：请用 --operator 给出本人密钥文件",
+            "Two operators sign that nothing was lost: give your key file with --operator",
+        )
+    else:
+        signer = open_operator(operator, passphrase_file)
+        settled = settle_without_loss(home.path, home.clock, signer, actor=actor(), reason=reason)
+    print_result(vars(settled), list(_settled_lines(settled)), as_json=json_)
+    if settled.waits:
+        raise typer.Exit(4)
+
+
+def _settled_lines(settled: Settled) -> Iterator[str]:
+    if settled.waits:
+        yield say(
+            "已签署，等待另一名复核人用自己的密钥运行同一命令。",
+            "Signed; another operator runs the same command with their own key.",
+        )
+        return
+    yield say("已登记，可以继续工作。", "Recorded; the home works again.")
     if settled.ended_epochs:
         ended = say("、", ", ").join(settled.ended_epochs)
-        lines.append(say(f"已停用的密钥期：{ended}", f"Epochs that ended: {ended}"))
-        lines.append(
-            say(
-                "下一步：用从未用过的名字建新密钥期（mingce keys create-epoch），再申报、发布。",
-                "Next: create an epoch under a name that was never used, then declare and publish.",
-            )
+        yield say(f"已停用的密钥期：{ended}", f"Epochs that ended: {ended}")
+        yield say(
+            "下一步：用从未用过的名字建新密钥期（mingce keys create-epoch），再申报、发布。",
+            "Next: create an epoch under a name that was never used, then declare and publish.",
         )
-    elif not nothing_lost:
-        lines.append(
-            say(
-                "下一步：按 docs/how-to/back-up-and-restore.md 与对方逐项核对备份之后的往来。",
-                "Next: compare with the others what happened after the backup (docs/how-to/back-up-and-restore.md).",
-            )
+    elif not settled.nothing_lost:
+        yield say(
+            "下一步：按 docs/how-to/back-up-and-restore.md 与对方逐项核对备份之后的往来。",
+            "Next: compare with the others what happened after the backup (docs/how-to/back-up-and-restore.md).",
         )
-    print_result(vars(settled), lines, as_json=json_)
 
 
 def _recipient(home: Home, given: Path | None) -> BackupRecipient:

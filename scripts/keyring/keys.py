@@ -12,7 +12,18 @@ from keys.clock import format_time
 from keys.destruction import Destruction
 from keys.files import write_atomic
 from keys.identity import readable_fingerprint
-from scripts.home import ConfigOption, DryRunOption, Home, JsonOption, open_any_home, open_home, open_kek, read_identity
+from scripts.home import (
+    ConfigOption,
+    DryRunOption,
+    Home,
+    JsonOption,
+    YesOption,
+    open_any_home,
+    open_home,
+    open_kek,
+    read_identity,
+    require_yes,
+)
 from scripts.keyring import rotation
 from scripts.keyring.rotation import CONDITIONS, open_rotation
 from scripts.language import say
@@ -25,7 +36,6 @@ app.command("apply")(rotation.apply)
 
 DatasetArgument = Annotated[str, typer.Argument(help="the dataset")]
 EpochArgument = Annotated[str, typer.Argument(help="the epoch, for example 2026")]
-YesOption = Annotated[bool, typer.Option("--yes", help="do not ask")]
 
 
 @app.command("list")
@@ -153,12 +163,11 @@ def destroy(
     """
     home = open_home(config, "province")
     if not dry_run:
-        if not yes:
-            question = say(
-                f"销毁 {dataset} {epoch} 期的密钥？不可恢复",
-                f"Destroy the key of {dataset} {epoch}? It cannot come back",
-            )
-            typer.confirm(question, abort=True, err=True)
+        require_yes(
+            yes,
+            f"销毁 {dataset} {epoch} 期的密钥？不可恢复",
+            f"Destroy the key of {dataset} {epoch}? It cannot come back",
+        )
         open_rotation(home).destroy(dataset, epoch, reason)
     _print_state(dataset, epoch, "destroyed", dry_run=dry_run, as_json=json_)
 

@@ -29,7 +29,7 @@ def loans(
     share: Annotated[float, typer.Option(min=0, max=1, help="the share of the households that borrow")] = 0.4,
     seed: Annotated[int, typer.Option(help="the same seed makes the same loans")] = 1,
     per: Annotated[Per, typer.Option(help="one file a day or a month")] = "day",
-    format_: Annotated[Format, typer.Option("--format")] = "csv",
+    format_: Annotated[Format, typer.Option("--format", help="how the file is written")] = "csv",
     json_: JsonOption = False,
 ) -> None:
     """Made-up loans: drawn, repaid, prepaid, overdue, extended, written off, with a few entries taken back.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pysqlite3
 import pytest
-from bureau_office import AUDITOR, CHECKER, make_office
+from bureau_office import CHECKER, PROVINCE, make_office
 from claim_desk import BANK_CHECKER, BANK_CLERK, Desk, nothing, own_figures, walk
 
 from matcher.bureau.actors import NotAllowed
@@ -114,7 +114,7 @@ def test_the_export_holds_no_person(desk: Desk, claim: int, tmp_path: Path) -> N
     assert "9900" not in text
     assert text.splitlines()[0].count(",") == 16
     with pytest.raises(NotAllowed):
-        desk.claims.export(AUDITOR, claim, tmp_path / "x.csv", "csv")
+        desk.claims.export(PROVINCE, claim, tmp_path / "x.csv", "csv")
 
 
 @pytest.mark.parametrize("step", [None, Step.CHECK])

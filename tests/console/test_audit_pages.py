@@ -6,11 +6,12 @@ import re
 
 import pysqlite3
 import pytest
-from bureau_office import AUDITOR, CHECKER, HANDLER, add_households
+from bureau_office import ADMIN, AUDITOR, CHECKER, HANDLER, add_households
 from console.pages import key_of, rows_of
 from console_server import RunningConsole
 
 from matcher.bureau.office import FILE_NAME, Office
+from matcher.households import Households
 from matcher.personal.reveal import Personal
 
 _ROW = re.compile(r'<td class="number">(\d+)</td>')
@@ -119,4 +120,17 @@ def test_the_log_is_downloaded_as_it_shows(console: RunningConsole, office: Offi
         assert any("'=1+1" in row for row in rows), "no cell runs"
     form = {"what": "rows", "key": "0" * 32}
     assert checker.post("/audit/export", {**form, "reason": ""}).status_code == 422
-    assert console.sign_in(AUDITOR).post("/audit/export", {**form, "reason": "甲"}).status_code == 403
+    auditor = console.sign_in(AUDITOR)
+    own = {**form, "format": "csv", "key": key_of(auditor.get("/audit").text), "reason": "带走核对"}
+    assert "download.take" in {row[3] for row in rows_of(auditor.post("/audit/export", own))}
+    assert console.sign_in(ADMIN).post("/audit/export", {**form, "reason": "甲"}).status_code == 403
+
+
+def test_the_log_speaks_in_words_of_people(console: RunningConsole, office: Office) -> None:
+    (household,) = add_households(office, 1)
+    Households(office).supplement_many(HANDLER, [household], remark="县里补充")
+    page = console.sign_in(AUDITOR).get(f"/audit?subject=household%2F{household}").text
+    assert ("家庭状态改变" in page, "household.move" in page) == (True, True)
+    assert "→ 补充纳入" in page
+    assert "new=" not in page
+    assert "Household moved on" in console.sign_in(AUDITOR).read_in("en").get("/audit?action=household").text

@@ -122,6 +122,24 @@ def test_pages_lead_on_and_cut_no_family_in_two(
     assert [one for page in pages for one in page] == [1, 2, 3, 4, 5, 6]
 
 
+def test_a_page_ends_after_so_many_households_whoever_lacks_something(
+    console: RunningConsole, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.console.checks.LOOKED_AT", 2)
+    handler = console.sign_in(HANDLER)
+    for member in ("1", "2"):
+        assert enter(handler, who=member, **{"label-document": f"文号{member}"})[0] == 303
+    page = handler.get("/checks").text
+    assert "只数了前 2 户" in page
+    assert "1 户尚缺" in page  # of the first two
+    page = handler.get("/checks?why=too_old").text
+    assert "往后 2 户都不缺" in page
+    found = re.search(r'rel="next" href="([^"]+)"', page)
+    assert found
+    assert "没有尚缺的答复" in handler.get(found[1].replace("&amp;", "&")).text
+    assert "member=5" in handler.get("/checks?after=2").text
+
+
 def test_without_a_policy_the_page_says_so(tmp_path: Path, clock: SettableClock) -> None:
     bare = make_office(tmp_path / "bare", clock)
     with running_console(bare) as console:

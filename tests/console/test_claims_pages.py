@@ -305,14 +305,14 @@ def test_one_bank_sees_nothing_of_another(console: RunningConsole, office: Offic
     assert "还没有申报" in stranger.get("/claims").text
     pages = (f"{claim}/lines", f"{claim}/totals", f"{claim}/exceptions", f"{claim}/sample", "/claims/lines/1")
     for path in (claim, *pages):
-        assert stranger.get(path).status_code == 403, path
+        assert stranger.get(path).status_code == 404, path
     key = {"key": "0" * 32}
     for name in ("freeze", "check", "submit"):
-        assert stranger.post(f"{claim}/steps/{name}", key).status_code == 403, name
-    assert stranger.post(f"{claim}/verify").status_code == 403
-    assert send_file(stranger, f"{claim}/figures", "file", "a.csv", b"x").status_code == 403
+        assert stranger.post(f"{claim}/steps/{name}", key).status_code == 404, name
+    assert stranger.post(f"{claim}/verify").status_code == 404
+    assert send_file(stranger, f"{claim}/figures", "file", "a.csv", b"x").status_code == 404
     for path in ("export", "workbook"):
-        assert stranger.post(f"{claim}/{path}", {**key, "reason": "x"}).status_code == 403, path
+        assert stranger.post(f"{claim}/{path}", {**key, "reason": "x"}).status_code == 404, path
     assert office.database.execute("SELECT state FROM claim").fetchone() == ("BANK_CHECKED",)
 
 
@@ -321,9 +321,9 @@ def test_another_countys_people_see_nothing_of_it(console: RunningConsole, offic
     stranger = console.sign_in(ELSEWHERE)
     assert "还没有申报" in stranger.get("/claims").text
     for path in (claim, f"{claim}/lines", f"{claim}/totals", f"{claim}/exceptions", "/claims/lines/1"):
-        assert stranger.get(path).status_code == 403, path
-    assert step(stranger, claim, "take-up").status_code == 403
-    assert stranger.post(f"{claim}/workbook", {"key": "0" * 32, "reason": "x"}).status_code == 403
+        assert stranger.get(path).status_code == 404, path
+    assert step(stranger, claim, "take-up").status_code == 404
+    assert stranger.post(f"{claim}/workbook", {"key": "0" * 32, "reason": "x"}).status_code == 404
 
 
 def test_the_province_sees_what_it_approves_and_no_household(console: RunningConsole, office: Office) -> None:

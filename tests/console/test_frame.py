@@ -17,7 +17,7 @@ from reviewing import add_waiting, begin, decide
 from starlette.requests import Request
 
 from api.console import todo
-from api.console.rendering import render
+from api.console.rendering import rate, render
 from api.limits import Limits
 from keys.clock import SettableClock
 from matcher.accounts.accounts import Accounts
@@ -61,12 +61,22 @@ def test_what_waits_at_the_end_of_a_confirmation(office: Office, clock: Settable
     reviews.confirmations.begin(HANDLER, [family])
     clock.advance(30 * 86_400)
     assert waiting(office, CHECKER) == {}, "neither told nor spoken of"
+    assert (waiting(office, HANDLER), waiting(office, TOWNSHIP)) == ({"tell": 1}, {})
     reviews.confirmations.tell(HANDLER, family, "电话告知")
+    assert (waiting(office, HANDLER), waiting(office, TOWNSHIP)) == ({"village": 1}, {"village": 1})
     reviews.deliberations.record(TOWNSHIP, [family], "agreed", office.today())
     assert waiting(office, CHECKER) == {"close": 1}
     reviews.confirmations.close(CHECKER, [family])
     reviews.decisions.propose(HANDLER, family, "suspend", reasons=["N30"])
     assert waiting(office, CHECKER) == {"end": 1}
+    assert waiting(office, HANDLER) == {}
+
+
+def test_a_refused_family_waits_until_it_was_told(office: Office) -> None:
+    (family,) = add_waiting(office)
+    decide(office, family, "reject", reasons=["N01"], remark="收入超限")
+    assert (waiting(office, HANDLER), waiting(office, CHECKER)) == ({"refusal": 1}, {})
+    Reviews(office).refusals.tell(HANDLER, family, "电话告知")
     assert waiting(office, HANDLER) == {}
 
 
@@ -107,10 +117,10 @@ def test_every_kind_that_can_wait_leads_to_a_page_that_its_account_may_open(
     """A new kind has to have words and an address here."""
     assert set(todo.KINDS) == {
         "conflict", "propose", "own", "not_met", "begin", "confirm", "close", "end", "visit", "accept", "claim",
-        "download", "policy", "account", "reset",
+        "download", "policy", "account", "reset", "tell", "refusal", "village",
     }  # fmt: skip
     handler = console.sign_in(HANDLER)
-    for kind in ("own", "propose", "confirm", "end", "begin", "close", "conflict"):
+    for kind in ("own", "propose", "confirm", "end", "begin", "tell", "refusal", "village", "close", "conflict"):
         assert handler.get(todo.KINDS[kind][1]).status_code == 200, kind
 
 
@@ -183,3 +193,8 @@ def test_the_bar_stays_within_a_small_screen_and_the_skip_link_leads_to_the_cont
         page.emulate_media(media="print")
         assert not page.locator(".sections").is_visible()
         assert tab.complaints == []
+
+
+@pytest.mark.parametrize(("percent", "shown"), [("3.8", "3.80"), ("4", "4.00"), ("4.35", "4.35"), ("3.625", "3.625")])
+def test_a_rate_has_two_places_at_the_least(percent: str, shown: str) -> None:
+    assert rate(percent) == shown

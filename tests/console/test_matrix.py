@@ -37,7 +37,7 @@ OPEN_TO: dict[Role, str] = {
     Role.DEPARTMENT: "checks",
     Role.BANK_MANAGER: "households visits",
     Role.BANK_ADMIN: "households visits loans claims dashboard downloads",
-    Role.AUDITOR: "households loans claims dashboard policies runs audit",
+    Role.AUDITOR: "households loans claims dashboard downloads policies runs audit",
     Role.ADMIN: "policies runs audit accounts",
 }
 ACTORS = (PROVINCE, HANDLER, CHECKER, TOWNSHIP, DEPARTMENT, MANAGER, BANK_ADMIN, AUDITOR, ADMIN)

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 from bureau_office import AUDITOR, CHECKER, HANDLER, MANAGER, TOWNSHIP_CODE, add_households, make_office
+from console.pages import key_of, rows_of
 from console_server import RunningConsole, Visitor
 from reviewing import DAY_S, FITTING, add_waiting, begin, state_of
 from visiting import collect, form_values, household_items, plan_and_assign, to_be_visited
 
 from keys.clock import SettableClock
 from matcher.bureau.office import Office
+from matcher.households import Households
 from matcher.reviews import Reviews
 
 PICK = re.compile(r'name="pick"[^>]*\s+value="([^"]+)"')
@@ -160,3 +162,21 @@ def test_an_empty_queue_says_what_comes_and_when(console: RunningConsole, office
     collect(office, first, form_values(household_items(0), day.isoformat(), **FITTING))
     assert "有 1 份走访结果已提交，待采纳。" in handler.get("/queue").text
     assert "走访结果已提交" not in handler.get("/queue?stage=approved").text
+
+
+def test_a_queue_of_one_colleague_is_shown_and_downloaded(console: RunningConsole, office: Office) -> None:
+    taken, _ = add_waiting(office, 2)
+    Reviews(office).queue.claim(HANDLER, taken)
+    checker = console.sign_in(CHECKER)
+    page = checker.get("/queue?stage=to_propose").text
+    assert f'<option value="@{HANDLER.name}">' in page
+    address = f"/queue?stage=to_propose&claimed=%40{HANDLER.name}"
+    page = checker.get(address).text
+    assert [int(pick.split("/")[0]) for pick in PICK.findall(page)] == [taken]
+    form = {"stage": "to_propose", "claimed": f"@{HANDLER.name}", "format": "csv", "key": key_of(page)}
+    rows = rows_of(checker.post("/queue/export", {**form, "reason": "分工"}))
+    assert (rows[0][0], rows[0][8], len(rows), rows[1][8]) == ("家庭编号", "领取人", 2, HANDLER.name)
+    assert rows[1][0] == Households(office).show(CHECKER, taken).household.household_no
+    assert not any("990000" in cell for row in rows for cell in row)
+    assert checker.post("/queue/export", {**form, "reason": ""}).status_code == 422
+    assert checker.get("/queue?claimed=%40A%3B--").status_code == 422

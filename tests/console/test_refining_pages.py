@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bureau_office import AUDITOR, CHECKER, HANDLER, OTHER_TOWNSHIP_CODE, TOWNSHIP_CODE, add_households, make_office
+from bureau_office import (
+    AUDITOR,
+    CHECKER,
+    HANDLER,
+    OTHER_TOWNSHIP_CODE,
+    TOWNSHIP,
+    TOWNSHIP_CODE,
+    add_households,
+    make_office,
+)
 from console.pages import key_of, rows_of, send
 from console_server import RunningConsole
 from handed_over import COUNTY
@@ -159,4 +168,4 @@ def test_the_list_filters_by_reason_and_bank_and_is_downloaded_as_it_shows(
     assert not any("990000" in cell or "演示" in cell.replace("演示银行", "") for row in rows for cell in row)
     assert "download.take" in console.sign_in(CHECKER).get("/audit?action=download").text
     assert handler.post("/households/export", {"key": "0" * 32, "reason": ""}).status_code == 422
-    assert console.sign_in(AUDITOR).post("/households/export", {"key": "0" * 32, "reason": "甲"}).status_code == 403
+    assert console.sign_in(TOWNSHIP).post("/households/export", {"key": "0" * 32, "reason": "甲"}).status_code == 403

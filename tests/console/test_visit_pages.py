@@ -259,8 +259,8 @@ def test_nobody_elses_visit_is_started_or_looked_into(
     (visit,) = plan_and_assign(office, households[:1])
     other = console.sign_in(OTHER_MANAGER)
     sent = {"key": "device-key-1", "version": "2", "place": json.dumps(PLACE), "started_at": "2025-03-03T01:00:00Z"}
-    assert other.post(f"/visits/tablet/{visit}/start", sent).status_code == 403
-    assert other.post(f"/visits/tablet/{visit}/compare").status_code == 403
+    assert other.post(f"/visits/tablet/{visit}/start", sent).status_code == 404
+    assert other.post(f"/visits/tablet/{visit}/compare").status_code == 404
     assert other.get(f"/visits/{visit}").status_code == 404
     own = console.sign_in(MANAGER)
     assert own.post(f"/visits/tablet/{visit}/start", {**sent, "place": "[]"}).status_code == 422

@@ -19,6 +19,8 @@ from bureau_office import (
     HANDLER,
     OTHER_BANK_ADMIN,
     OTHER_CHECKER,
+    PROVINCE,
+    TOWNSHIP,
     TOWNSHIP_CODE,
     make_office,
 )
@@ -189,7 +191,9 @@ def test_the_same_key_is_the_same_request(office: Office) -> None:
         (BANK_ADMIN, CHECKER, True),
         (HANDLER, BANK_ADMIN, False),  # a bank sees its own alone
         (BANK_ADMIN, OTHER_BANK_ADMIN, False),
-        (HANDLER, AUDITOR, False),  # sees loans, exports nothing
+        (HANDLER, AUDITOR, False),  # takes files along, but has no part in what it audits
+        (AUDITOR, CHECKER, True),
+        (AUDITOR, Actor("jiancha", AUDITOR.roles), False),
         (HANDLER, Actor("xiang", CHECKER.roles, townships=(TOWNSHIP_CODE,)), False),
         (Actor("xiang", HANDLER.roles, townships=(TOWNSHIP_CODE,)), CHECKER, True),
     ],
@@ -209,7 +213,7 @@ def test_who_agrees_may_see_as_much(office: Office, asker: Actor, second: Actor,
 
 
 def test_nobody_asks_for_what_they_may_not_see(office: Office) -> None:
-    for actor, wanted in ((AUDITOR, OF_PEOPLE), (HANDLER, _csv(Permission.SEE_AUDIT))):
+    for actor, wanted in ((TOWNSHIP, OF_PEOPLE), (PROVINCE, COUNTS), (HANDLER, _csv(Permission.SEE_AUDIT))):
         with pytest.raises(NotAllowed):
             ask(office, actor, wanted=wanted)
     assert (audit(office), kept_files(office)) == ([], [])

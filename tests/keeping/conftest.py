@@ -25,8 +25,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         mingce(place, home, "status", "--config", home)
     for name in ("甲", "乙"):
         operator = create_operator_key(name, PASSPHRASE, os.urandom, cost=CHEAP)
+        (place / f"{name}.operator").write_bytes(operator)
         (place / f"{name}.identity.json").write_bytes(read_operator_key(operator).to_json())
-        for home in ("province", "bank"):
+        for home in ("province", "department", "bank", "bureau"):
             mingce(place, "operator", "register", f"{name}.identity.json", "--config", home)
     key, recipient = create_backup_key("演示保管人", PASSPHRASE, os.urandom, cost=CHEAP)
     (place / "backup.key").write_bytes(key)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pysqlite3
 import pytest
-from homes import PASSPHRASE, ask, mingce, write_list
+from homes import PASSPHRASE, ask, mingce, settle_without_loss, write_list
 
 from keys.backupfile import open_backup_key, read_backup
 from keys.files import exclusive_lock
@@ -48,9 +48,9 @@ def test_every_kind_of_home_comes_back(place: Path, home: str) -> None:
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in (place / "again").glob("*.*"))
     refused = mingce(place, home, "status", "--config", "again", code=4)
     assert refused["error"]["code"] == "restore_unsettled"
-    mingce(place, "backup", "settle", "--nothing-lost", "--reason", "演练", "--config", "again")
+    settle_without_loss(place, "again", "演练")
     mingce(place, home, "status", "--config", "again", code=6)  # the alarm that says so
-    mingce(place, "backup", "settle", "--nothing-lost", "--reason", "演练", "--config", "again", code=3)
+    mingce(place, "backup", "settle", "--something-lost", "--reason", "演练", "--config", "again", code=3)
 
 
 def test_the_key_encryption_key_is_in_no_backup(place: Path) -> None:
@@ -153,8 +153,7 @@ def test_the_chain_goes_on_and_everything_old_is_refused(place: Path) -> None:
 def test_a_planned_move_loses_nothing_and_goes_on(place: Path) -> None:
     back_up(place, "province")
     restore(place, "province")
-    done = mingce(place, "backup", "settle", "--nothing-lost", "--reason", "迁移", "--config", "again")
-    assert done["ended_epochs"] == []
+    settle_without_loss(place, "again", "迁移")
     write_list(place / "changed.csv", {**dict.fromkeys(range(50), 3), 5: 2})
     assert mingce(place, "province", "refresh", "--source", "changed.csv", "--config", "again")["edition"] == 2
 

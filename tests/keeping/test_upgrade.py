@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pysqlite3
 import pytest
-from homes import mingce
+from homes import mingce, settle_without_loss
 
 from keys.files import make_folder
 
@@ -22,7 +22,7 @@ def test_a_newer_database_is_refused_and_the_backup_from_before_opens(place: Pat
     assert (refused["code"], refused["found"], refused["file"]) == ("schema_newer", "m099_later", f"{store}.sqlite")
     mingce(place, "backup", "restore", "b.mcbk", "again", "--key", "backup.key", "--passphrase-file", "pass")
     shutil.copytree(place / home / "secrets", place / "again" / "secrets")
-    mingce(place, "backup", "settle", "--nothing-lost", "--reason", "退回旧版本", "--config", "again")
+    settle_without_loss(place, "again", "退回旧版本")
     mingce(place, home, "status", "--config", "again", code=6)  # the alarm of the restore
 
 

@@ -19,6 +19,7 @@ from bureau_office import (
     OTHER_BANK_ADMIN,
     OTHER_MANAGER,
     OTHER_TOWNSHIP_CODE,
+    PROVINCE,
     TOWNSHIP,
     TOWNSHIP_CODE,
     add_households,
@@ -235,7 +236,9 @@ def test_who_may_make_which(reports: Reports, scene: Scene, office: Office) -> N
         lambda: reports.claim(TOWNSHIP, claim),
         lambda: reports.claim(OTHER_BANK_ADMIN, claim),
         lambda: reports.staff(TOWNSHIP, DAY, DAY),
-        lambda: reports.export(AUDITOR, reports.kpi(AUDITOR, DAY), office.home / "x.csv", format="csv", purpose="审计"),
+        lambda: reports.export(
+            PROVINCE, reports.kpi(PROVINCE, DAY), office.home / "x.csv", format="csv", purpose="审计"
+        ),
     ):
         with pytest.raises(NotAllowed):
             refused()

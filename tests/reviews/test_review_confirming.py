@@ -241,7 +241,7 @@ def test_many_families_at_once(office: Office, clock: SettableClock, reviews: Re
         decide(office, family)
     reviews.confirmations.begin(HANDLER, families)
     outcomes = reviews.deliberations.record(TOWNSHIP, [*families[:2], 99], "agreed", office.today())
-    assert [one.code for one in outcomes] == [None, None, "household_unknown"]
+    assert [one.code for one in outcomes] == [None, None, "not_in_care"]
     for family in families:
         reviews.confirmations.tell(HANDLER, family, "电话告知")
     clock.advance(8 * DAY_S)

@@ -40,6 +40,9 @@ def test_the_longest_waiting_come_first_also_once_somebody_began(
     assert ids(reviews.queue.page(HANDLER, QueueFilter(claimed="mine"))) == [waiting[0]]
     assert ids(reviews.queue.page(HANDLER, QueueFilter(claimed="nobody"))) == waiting[1:]
     assert ids(reviews.queue.page(OTHER_HANDLER, QueueFilter(claimed="mine"))) == []
+    assert ids(reviews.queue.page(OTHER_HANDLER, QueueFilter(claimed=f"@{HANDLER.name}"))) == [waiting[0]]
+    assert ids(reviews.queue.page(HANDLER, QueueFilter(claimed=f"@{OTHER_HANDLER.name}"))) == []
+    assert reviews.queue.list_claimants(CHECKER) == [HANDLER.name]
 
 
 def test_pages_show_every_household_once(office: Office, reviews: Reviews) -> None:

@@ -19,6 +19,7 @@ from scripts.benchmarks.load import Generator, Outcome, percentiles_ms
 from scripts.benchmarks.measure import MIN_RUNS, measure
 from scripts.benchmarks.peers import STEPS, compare_with_openmined
 from scripts.benchmarks.pipeline import measure_pipeline
+from scripts.benchmarks.processes import measure_processes
 from scripts.benchmarks.province_size import QUERIES, measure_province
 from scripts.benchmarks.served import ProvinceFixture
 from scripts.benchmarks.whole_job import BenchFailed, Job
@@ -82,18 +83,19 @@ def test_quick_writes_its_document(tmp_path: Path) -> None:
 def test_a_province_is_measured_through_the_real_command(tmp_path: Path) -> None:
     told: list[str] = []
     steps = list(measure_province(tmp_path, 5_000, "330922", told.append))
-    assert told == ["generate", "first edition", "a night", "compaction", "look-up"]
-    assert [step.rows for step in steps] == [5_000, 5_000, 5_000, QUERIES]
+    assert told == ["generate", "first edition", "a night", "a night by changes", "compaction", "look-up"]
+    assert [step.rows for step in steps] == [5_000, 5_000, 5_000, 5_000, QUERIES]
     assert all(step.max_rss_mib >= step.max_anonymous_mib > 10 and step.disk_mib > 0 for step in steps)
     found = json.loads((tmp_path / "output").read_text("utf-8"))
-    assert (found["queries"], found["found"]) == (QUERIES, 4_000)  # of 5,000 members 1,000 left in the night
+    # Of 5,000 members 1,000 left in the first night and 334 in the second, 333 others than are asked for came back.
+    assert (found["queries"], found["found"]) == (QUERIES, 3_666)
 
 
 def test_latencies_count_from_the_moment_a_request_was_due(tmp_path: Path) -> None:
     """A server that stalls is charged for everyone who would have come meanwhile."""
     fixture = ProvinceFixture.create(tmp_path / "province")
     stalled_s, per_s, seconds = 0.5, 40, 0.4
-    generator = Generator("127.0.0.1", 1, fixture, 16)
+    generator = Generator([("127.0.0.1", 1)], fixture, 16)
 
     async def send_late(request: bytes, due_s: float, outcome: Outcome) -> None:
         await asyncio.sleep(stalled_s)
@@ -133,3 +135,13 @@ def test_the_endpoint_is_measured_through_the_real_command() -> None:
     assert found.soak is not None
     assert found.soak.errors == 0
     assert found.soak.answered > 0
+
+
+@pytest.mark.slow
+def test_two_processes_over_one_home_are_measured_and_charge_every_batch_once() -> None:
+    told: list[str] = []
+    found = measure_processes(2, rounds=1, seconds=0.5, tell=told.append)
+    assert told == ["one process", "2 processes"]
+    assert [row.processes for row in found.rows] == [1, 2]
+    assert all(row.per_s > 0 and row.cpu_ms > 0 and row.answered > 0 for row in found.rows)
+    assert found.charged == found.answered * 4_096

@@ -67,3 +67,16 @@ def test_a_night_a_roll_back_and_the_list_held_back(folder: Path) -> None:
 def test_a_roll_back_needs_a_number_and_a_reason(folder: Path) -> None:
     mingce(folder, "province", "rollback", "--to", "1", "--config", "province", code=2)
     mingce(folder, "province", "rollback", "--reason", "演练", "--config", "province", code=2)
+
+
+def test_a_night_by_a_change_list(folder: Path) -> None:
+    header, *rows = (folder / "base.csv").read_text("utf-8-sig").splitlines(keepends=True)
+    (folder / "changes.csv").write_text("".join([f"操作,{header}", *(f"删除,{row}" for row in rows[:2])]), "utf-8")
+    by_changes = ("refresh", "--changes", "changes.csv")
+    late = province(folder, *by_changes, "--since", "9", code=4)
+    assert late["error"]["code"] == "changes_out_of_order"  # type: ignore[index]
+    done = province(folder, *by_changes)
+    assert (done["outcome"], done["kind"], done["rows"], done["misfits"]) == ("published", "delta", 298, 0)
+    assert province(folder, *by_changes)["outcome"] == "unchanged"
+    both = ("refresh", "--source", "base.csv", "--changes", "changes.csv")
+    assert province(folder, *both, code=3)["error"]["code"] == "refused"  # type: ignore[index]

@@ -89,7 +89,7 @@ def test_what_a_report_refuses(bureau: Bureau, tmp_path: Path) -> None:
     assert refused(HANDLER, "monthly", "2025-04") == "report_period_invalid"
     assert refused(HANDLER, "claim", "9") == "claim_unknown"
     assert refused(HANDLER, "trace", "balance") == "figure_unknown"
-    assert refused(MANAGER, "kpi") == "not_allowed"
+    assert refused(MANAGER, "kpi") == "not_in_care"
     assert refused(HANDLER, "kpi", "--out", str(tmp_path / "x.docx")) == "refused"
     number = "99000019900101001X"
     assert refused(HANDLER, "kpi", "--out", str(tmp_path / "x.csv"), "--purpose", number) == "text_not_plain"

@@ -84,6 +84,20 @@ def test_returns_failures_and_assignments(bureau: BureauDesk) -> None:
     assert bureau.result(HANDLER, "plan", COUNTY, "--revisits")["planned"] == 0
 
 
+def test_what_nobody_has_begun_is_called_off_with_a_reason(bureau: BureauDesk) -> None:
+    assert "--remark" in bureau.run(HANDLER, "cancel", "1").stderr
+    assert bureau.refused(HANDLER, "cancel", "1", "--remark", " ") == "text_not_plain"
+    assert bureau.refused(MANAGER, "cancel", "1", "--remark", "改期") == "not_allowed"
+    assert bureau.refused(HANDLER, "cancel", "1", "--remark", "改期", "--version", "1") == "visit_changed"
+    assert bureau.refused(HANDLER, "cancel", "1", "3", "--remark", "改期", "--version", "1") == "refused"
+    assert bureau.result(HANDLER, "cancel", "1", "--remark", "家庭外出，改期")["state"] == "CANCELLED"
+    bureau.result(MANAGER, "start", "2", *PLACE)
+    done = bureau.run(HANDLER, "cancel", "2", "3", "--remark", "台风", "--json")
+    assert done.exit_code == 3
+    assert [one["outcome"] for one in json.loads(done.stdout)["outcomes"]] == ["refused", "done"]
+    assert bureau.result(HANDLER, "plan", COUNTY)["again"] == 2
+
+
 def test_files_for_the_bank_and_for_the_laptop(bureau: BureauDesk) -> None:
     assert bureau.result(BANK_ADMIN, "export", "list.xlsx", "--area", COUNTY)["rows"] == 6
     assert bureau.result(HANDLER, "export", "l.csv", "--area", COUNTY, "--bank", BANK.public.name)["visits"] == 3

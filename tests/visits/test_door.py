@@ -19,13 +19,13 @@ from handed_over import COUNTY
 from visiting import PLACE, collect, form_values, household_items, plan_and_assign
 
 from keys.clock import SettableClock
-from matcher.bureau.actors import NotAllowed
+from matcher.bureau.actors import NotAllowed, NotInCare
 from matcher.bureau.office import Office
 from matcher.reviews import Reviews
 from matcher.reviews.queue import QueueFilter
 from matcher.rows import fetch_all
 from matcher.states import MoveInvalid
-from matcher.visits.model import ManagerUnsuitable, VisitChanged
+from matcher.visits.model import VisitChanged
 from matcher.visits.service import Visits
 from matcher.visits.showing import VisitFilter
 from psi.errors import InputError
@@ -64,7 +64,7 @@ def test_only_what_nobody_has_begun_is_cancelled_by_who_plans_with_a_reason(
 ) -> None:
     visits = Visits(office)
     (visit,) = plan_and_assign(office, households[:1])
-    for actor, error in ((MANAGER, NotAllowed), (CHECKER, NotAllowed), (OTHER_BANK_ADMIN, ManagerUnsuitable)):
+    for actor, error in ((MANAGER, NotAllowed), (CHECKER, NotAllowed), (OTHER_BANK_ADMIN, NotInCare)):
         with pytest.raises(error):
             visits.cancel(actor, visit, "改期")
     with pytest.raises(InputError):

@@ -196,7 +196,7 @@ def test_only_the_manager_of_a_visit_brings_it_in(office: Office, book: Book, tm
     fill(book, 1, full(household_items(0)), **DEGREES)
     path = write_book(tmp_path / "in.xlsx", book)
     done = Visits(office).import_sheet(OTHER_MANAGER, path)
-    assert [(p.row, p.code) for p in done.problems] == [(2, "not_allowed")]
+    assert [(p.row, p.code) for p in done.problems] == [(2, "not_in_care")]
     for actor in (BANK_ADMIN, CHECKER):
         with pytest.raises(NotAllowed):
             Visits(office).import_sheet(actor, path)

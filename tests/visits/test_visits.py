@@ -41,7 +41,7 @@ from visiting import (
 
 from keys.clock import SettableClock
 from matcher.accounts.idempotency import IdempotencyConflict
-from matcher.bureau.actors import Actor, NotAllowed, Role, SamePerson
+from matcher.bureau.actors import Actor, NotAllowed, NotInCare, Role, SamePerson
 from matcher.bureau.office import Office
 from matcher.rows import fetch_all, fetch_records
 from matcher.states import MoveInvalid
@@ -256,6 +256,7 @@ def test_a_bank_neither_sees_nor_takes_anothers_visit_of_a_common_customer(
 ) -> None:
     with office.writing() as database:  # the household is a customer of both banks
         database.execute("UPDATE handover SET bank = ?", [OTHER_BANK_NO])
+        database.execute("UPDATE household_bank SET bank = ?", [OTHER_BANK_NO])
     visits = Visits(office)
     visits.plan(HANDLER, COUNTY, office.today())
     stranger = Actor("tahang", frozenset({Role.BANK_MANAGER}), bank=OTHER_BANK_NO)
@@ -263,9 +264,10 @@ def test_a_bank_neither_sees_nor_takes_anothers_visit_of_a_common_customer(
     assert visits.assign_many(HANDLER, [1], stranger.name)[0].outcome == "done"
     with office.writing() as database:
         database.execute("UPDATE handover SET bank = ?", [BANK_NO])
+        database.execute("UPDATE household_bank SET bank = ?", [BANK_NO])
     assert [visit.visit_id for visit in visits.list_visits(BANK_ADMIN)] == [2, 3]
-    assert visits.assign_many(BANK_ADMIN, [1], MANAGER.name)[0].code == "manager_unsuitable"
-    with pytest.raises(ManagerUnsuitable):
+    assert visits.assign_many(BANK_ADMIN, [1], MANAGER.name)[0].code == "not_in_care"
+    with pytest.raises(NotInCare):
         visits.unassign(BANK_ADMIN, 1)
     done = visits.export_visits(HANDLER, tmp_path / "l.csv", bank=BANK_NO, area=COUNTY, purpose="下发", format="csv")
     assert done.visits == 2

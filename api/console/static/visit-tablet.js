@@ -1,10 +1,11 @@
 // The tablet's page: one visit step by step, from the door to the signatures.
+import { locate, showArrival } from "./visit-arrival.js";
 import { Conflict } from "./visit-conflict.js";
 import { byId, here, hold, keep, notice, refresh, say, send, showBar, spoken, written } from "./visit-device.js";
-import { isArrived, lacking, newKey, now, statusOf } from "./visit-draft.js";
+import { isArrived, lacking, statusOf } from "./visit-draft.js";
 import { FormFields, neededFields, placeOf } from "./visit-form.js";
+import { emptyPads, showImages } from "./visit-images.js";
 import { drawList, onOpen, showList } from "./visit-list.js";
-import { Pad, shrink } from "./visit-pads.js";
 import { hello } from "./visit-sending.js";
 import * as store from "./visit-store.js";
 
@@ -23,10 +24,6 @@ const fields = new FormFields(changed);
 const conflict = new Conflict(say, (draft) => {
   keep(draft).then(() => leave()).then(send);
 });
-const pads = new Map(Array.from(document.querySelectorAll("[data-pad]"), (element) => {
-  const kind = element.dataset.pad;
-  return [kind, new Pad(element, (blob) => replaceImage(kind, blob))];
-}));
 const steps = Array.from(document.querySelectorAll(".step"), (one) => one.dataset.step);
 
 async function show(id) {
@@ -38,7 +35,7 @@ async function show(id) {
   const draft = await store.readVisit(here.account, id);
   if (!draft) return release();
   here.open = { draft, release };
-  pads.forEach((pad) => pad.reset());
+  emptyPads();
   showVisit(draft);
   if (!draft.conflict) goTo(draft.step);
 }
@@ -123,125 +120,6 @@ function link(words, path) {
   return line;
 }
 
-// Arriving
-
-function showArrival(draft) {
-  const arrived = isArrived(draft);
-  byId("arrive").hidden = arrived;
-  byId("not-met").hidden = !["ASSIGNED", "STARTED"].includes(draft.state);
-  const { place } = draft;
-  byId("arrived").textContent = !arrived ? say("not-arrived") : !place ? say("arrived-there") : say("arrived", {
-    place: `${place.latitude.toFixed(5)}, ${place.longitude.toFixed(5)}`, n: Math.round(place.accuracy_m), time: new Date(draft.started_at).toLocaleString("zh-CN"),
-  });
-}
-
-function arrive(latitude, longitude, accuracy_m) {
-  const { draft } = here.open;
-  if (isArrived(draft)) return; // a second tap
-  draft.place = { latitude, longitude, accuracy_m };
-  draft.started_at = now();
-  draft.start = { key: newKey(), sent: false };
-  draft.problem = null;
-  changed();
-  showArrival(draft);
-  keep(draft).then(send);
-}
-
-function locate(found, failed) {
-  navigator.geolocation.getCurrentPosition(found, failed, { enableHighAccuracy: true, timeout: 20000, maximumAge: 0 });
-}
-
-byId("locate").addEventListener("click", () => {
-  byId("arrived").textContent = say("locating");
-  locate(
-    ({ coords }) => arrive(coords.latitude, coords.longitude, Math.min(coords.accuracy, 100000)),
-    () => { byId("arrived").textContent = say("no-location"); byId("by-hand").open = true; },
-  );
-});
-byId("place-by-hand").addEventListener("click", () => {
-  const [latitude, longitude] = ["latitude", "longitude"].map((name) => Number(byId(name).value.trim() || NaN));
-  const right = Math.abs(latitude) <= 90 && Math.abs(longitude) <= 180;
-  byId("place-fault").textContent = right ? "" : say("bad-place");
-  if (right) arrive(latitude, longitude, 1000);
-});
-byId("fail").addEventListener("click", () => {
-  const { draft } = here.open;
-  const chosen = document.querySelector('input[name="failure"]:checked');
-  byId("fail-fault").textContent = chosen && isArrived(draft) ? "" : say("choose-failure");
-  if (chosen && isArrived(draft)) wish("fail", { outcome: chosen.value, remark: byId("failure-remark").value });
-});
-
-// Images
-
-async function replaceImage(kind, blob) {
-  const { draft } = here.open;
-  const old = draft.images.filter((one) => one.kind === kind && one.pad && !one.sent);
-  for (const one of old) await store.removeImage(here.account, draft.visit.visit_id, one.id);
-  draft.images = draft.images.filter((one) => !old.includes(one));
-  if (blob) await addImage(draft, kind, blob, true);
-  changed();
-  showImages(draft);
-}
-
-async function addImage(draft, kind, blob, pad) {
-  const id = newKey();
-  await store.writeImage(here.account, draft.visit.visit_id, id, blob);
-  draft.images.push({ id, kind, pad, taken_at: now(), sent: false });
-}
-
-for (const input of document.querySelectorAll("[data-image]")) {
-  input.addEventListener("change", async () => {
-    const { draft } = here.open;
-    const fault = document.querySelector(`[data-image-fault="${input.dataset.image}"]`);
-    fault.textContent = "";
-    for (const file of input.files) {
-      try {
-        await addImage(draft, input.dataset.image, await shrink(file), false);
-      } catch {
-        fault.textContent = say("bad-image");
-      }
-    }
-    input.value = "";
-    changed();
-    showImages(draft);
-  });
-}
-
-async function showImages(draft) {
-  for (const list of document.querySelectorAll("[data-thumbs]")) {
-    for (const old of list.querySelectorAll("img")) URL.revokeObjectURL(old.src);
-    const kind = list.dataset.thumbs;
-    const shown = draft.images.filter((one) => one.kind === kind);
-    const lines = [];
-    for (const image of shown) lines.push(await thumb(draft, image));
-    list.replaceChildren(...lines.filter(Boolean));
-  }
-  for (const note of document.querySelectorAll("[data-there]")) note.hidden = !draft.there.includes(note.dataset.there);
-}
-
-async function thumb(draft, image) {
-  const blob = await store.readImage(here.account, draft.visit.visit_id, image.id);
-  if (!blob) return null;
-  const line = document.createElement("li");
-  const picture = document.createElement("img");
-  picture.src = URL.createObjectURL(blob);
-  picture.alt = say(image.kind === "photo" ? "photo" : "signature");
-  line.append(picture);
-  if (!image.sent) {
-    const button = document.createElement("button");
-    Object.assign(button, { type: "button", className: "second", textContent: say("remove") });
-    button.addEventListener("click", async () => {
-      await store.removeImage(here.account, draft.visit.visit_id, image.id);
-      draft.images = draft.images.filter((one) => one !== image);
-      if (image.pad) pads.get(image.kind).reset();
-      changed();
-      showImages(draft);
-    });
-    line.append(button);
-  }
-  return line;
-}
-
 // Handing in
 
 function showLacking() {
@@ -270,6 +148,12 @@ function wish(wanted, failure = null) {
   keep(draft).then(leave).then(send);
 }
 
+byId("fail").addEventListener("click", () => {
+  const { draft } = here.open;
+  const chosen = document.querySelector('input[name="failure"]:checked');
+  byId("fail-fault").textContent = chosen && isArrived(draft) ? "" : say("choose-failure");
+  if (chosen && isArrived(draft)) wish("fail", { outcome: chosen.value, remark: byId("failure-remark").value });
+});
 byId("submit").addEventListener("click", () => wish("submit"));
 byId("save-only").addEventListener("click", () => wish("save"));
 byId("reopen").addEventListener("click", async () => {
@@ -324,6 +208,7 @@ byId("leave-form").addEventListener("submit", async (event) => {
 });
 
 onOpen(show);
+here.changed = changed;
 here.listChanged = showList;
 here.sent = async (draft, done) => {
   if (done) await leave();

@@ -4,7 +4,7 @@ const KEPT = "mingce-visits-1";
 const PAGE = "/visits/tablet";
 const FILES = [
   "console.css", "visit.css", "mark.svg", "visit-tablet.js", "visit-store.js", "visit-draft.js", "visit-sending.js", "visit-pads.js", "visit-form.js",
-  "visit-conflict.js", "visit-device.js", "visit-list.js",
+  "visit-conflict.js", "visit-device.js", "visit-list.js", "visit-images.js", "visit-arrival.js",
 ].map((name) => `/static/${name}`);
 const WAIT_MS = 4000;
 

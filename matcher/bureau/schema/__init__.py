@@ -24,6 +24,15 @@ from matcher.bureau.schema import (
     trials,
     visits,
 )
+from matcher.numbering import give_once
+
+_NUMBERED = (
+    "account", "alarm", "attachment", "canary", "candidate", "claim", "claim_exception", "claim_step", "commitment",
+    "confirmation", "conflict", "decision", "department_check", "download", "epoch", "facility", "form", "handover",
+    "household", "household_move", "interest_line", "listing", "loan", "loan_file", "loan_span", "member", "movement",
+    "objection", "policy_trial", "purge", "visit", "visit_move",
+)  # fmt: skip
+"""Every table whose numbers the store gives itself."""
 
 _STEPS: tuple[tuple[str, Sequence[str]], ...] = (
     ("m001_first_tables", handovers.FIRST_TABLES),
@@ -42,6 +51,8 @@ _STEPS: tuple[tuple[str, Sequence[str]], ...] = (
     ("m015_cancelled_visits", visits.CANCELLING),
     ("m016_lists", (*households.COUNTING, *reviews.STAYS)),
     ("m017_moves", households.MOVES),
+    ("m018_numbers", give_once(*_NUMBERED)),
+    ("m019_banks", households.BANKS),
 )
 
 BUREAU_MIGRATIONS = Migrations("bureau")

@@ -75,3 +75,36 @@ MOVES = (
     # Who came to a state by a day: figures trace it from this alone.
     "CREATE INDEX move_by_state ON household_move (to_state, household_id, at)",
 )
+
+BANKS = (
+    # Which banks handed a member of a household over: kept by the sources' triggers, for the lists of a bank's people.
+    """
+    CREATE TABLE household_bank (
+        household_id INTEGER NOT NULL REFERENCES household (household_id),
+        bank         TEXT NOT NULL REFERENCES bank (fingerprint),
+        PRIMARY KEY (household_id, bank)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    INSERT INTO household_bank SELECT DISTINCT household_id, bank
+    FROM candidate_source JOIN candidate USING (candidate_id) JOIN handover USING (handover_id)
+    """,
+    """
+    CREATE TRIGGER household_bank_begins AFTER INSERT ON candidate_source
+    BEGIN
+        INSERT INTO household_bank SELECT household_id, bank FROM candidate, handover
+        WHERE candidate_id = NEW.candidate_id AND handover_id = NEW.handover_id ON CONFLICT DO NOTHING;
+    END
+    """,
+    """
+    CREATE TRIGGER household_bank_ends AFTER DELETE ON candidate_source
+    BEGIN
+        DELETE FROM household_bank
+        WHERE household_id = (SELECT household_id FROM candidate WHERE candidate_id = OLD.candidate_id)
+        AND bank = (SELECT bank FROM handover WHERE handover_id = OLD.handover_id)
+        AND NOT EXISTS (
+            SELECT 1 FROM candidate JOIN candidate_source USING (candidate_id) JOIN handover USING (handover_id)
+            WHERE candidate.household_id = household_bank.household_id AND handover.bank = household_bank.bank);
+    END
+    """,
+)
