@@ -190,14 +190,14 @@ def exceptions(
     status: int = 200,
 ) -> HTMLResponse:
     """``typed``: the exception whose settlement was refused, and its text."""
-    found = ClaimViews(office).exceptions(actor, claim)
-    chosen = [one for one in found if kind in ("", one.kind)]
-    page = Page(number, PAGE, len(chosen))
-    counts = {each: sum(one.kind == each for one in found) for each in KINDS}
-    state = Claims(office).get(actor, claim).summary.state
+    found = ClaimViews(office).exceptions(actor, claim, kind, first=(number - 1) * PAGE, count=PAGE)
+    counts = {each: found.counts.get(each, 0) for each in KINDS}
+    total = sum(counts.values())
+    page = Page(number, PAGE, counts[kind] if kind else total)
+    state = Claims(office).head(actor, claim).summary.state
     return claim_page(
         request, actor, office, claim, "exceptions", done=done, problems=problems or (), status=status,
-        rows=chosen[page.first : page.first + PAGE], page=page, kind=kind, counts=counts, total=len(found),
+        rows=found.exceptions, page=page, kind=kind, counts=counts, total=total,
         address=lambda number: with_query(request, page=number, done=None), typed=typed or {}, conflicts=CONFLICTS,
         settles=actor.may(Permission.PREPARE_CLAIM) and state in TOUCHABLE,
         settles_findings=actor.may(Permission.AUDIT_CLAIM) and state in TOUCHABLE,
@@ -218,7 +218,7 @@ def sample(
 ) -> HTMLResponse:
     """``typed``: the line whose finding was refused, and its text."""
     found = ClaimViews(office).lines(actor, claim, LineFilter("sample"), first=(number - 1) * PAGE, count=PAGE)
-    state = Claims(office).get(actor, claim).summary.state
+    state = Claims(office).head(actor, claim).summary.state
     return claim_page(
         request, actor, office, claim, "sample", done=done, problems=problems or (), status=status, found=found,
         page=Page(number, PAGE, found.count), address=lambda number: with_query(request, page=number, done=None),

@@ -73,7 +73,7 @@ def claim_page(
     **values: Any,
 ) -> HTMLResponse:
     """One of a claim's pages, with its head. Raises NotAllowed, ClaimUnknown."""
-    found = Claims(office).get(actor, claim_id)
+    found = Claims(office).head(actor, claim_id)
     claim = found.summary
     return render(
         request,

@@ -99,12 +99,21 @@ def add_within(database: Database, claim_id: int, kind: str, rows: Iterable[_Fou
     return len(values)
 
 
-def list_within(database: Database, claim_id: int) -> list[ClaimException]:
-    """Those that are open first."""
+def count_within(database: Database, claim_id: int) -> dict[str, int]:
+    """How many of each kind there are, settled ones too; kinds without any are left out."""
+    sql = "SELECT kind, COUNT(*) FROM claim_exception WHERE claim_id = ? GROUP BY kind"
+    return dict(database.execute(sql, [claim_id]).fetchall())
+
+
+def list_within(
+    database: Database, claim_id: int, kind: str = "", first: int = 0, count: int = -1
+) -> list[ClaimException]:
+    """Those that are open first; of one kind or of all."""
     rows = database.execute(
         "SELECT exception_id, claim_id, line_id, contract_no, kind, detail, settled_by, settlement FROM claim_exception"
-        " LEFT JOIN loan USING (loan_id) WHERE claim_id = ? ORDER BY settled_at IS NOT NULL, exception_id",
-        [claim_id],
+        " LEFT JOIN loan USING (loan_id) WHERE claim_id = ?1 AND (?2 = '' OR kind = ?2)"
+        " ORDER BY settled_at IS NOT NULL, exception_id LIMIT ?3 OFFSET ?4",
+        [claim_id, kind, count, first],
     )
     return [
         ClaimException(number, claim, line, contract_no, kind, json.loads(detail), settled_by, settlement)

@@ -90,12 +90,16 @@ def summarise(database: Database, claim_id: int | None = None, bank: str | None 
 def _summary(
     database: Database, claim_id: int, bank: str, name: str, county: str, year: int, state: str, *rest: Any
 ) -> ClaimSummary:
-    if state == "ACCRUING":
-        lines, *amounts = _sum(database, OPEN_LINES, [bank, year, county])
-    else:
-        lines, *amounts = _sum(database, "claim_id = ?", [claim_id])
+    lines, *amounts = sum_lines(database, claim_id, state, bank, year, county)
     left_out, *_ = _sum(database, _UNPAID, [bank, year, county])
     return ClaimSummary(claim_id, bank, name, county, year, state, lines, Parts(*amounts), left_out, *rest)
+
+
+def sum_lines(database: Database, claim_id: int, state: str, bank: str, year: int, county: str) -> tuple[int, ...]:
+    """How many lines a claim has, or would take if it were frozen now, and the sum of each of PARTS."""
+    if state == "ACCRUING":
+        return _sum(database, OPEN_LINES, [bank, year, county])
+    return _sum(database, "claim_id = ?", [claim_id])
 
 
 def _sum(database: Database, where: str, values: list[object]) -> tuple[int, ...]:

@@ -52,6 +52,14 @@ _KINDS = {"regular": "结息", "adjustment": "更正"}
 
 
 @dataclass(frozen=True)
+class ClaimHead:
+    """A claim with its way so far."""
+
+    summary: ClaimSummary
+    steps: list[ClaimStep]
+
+
+@dataclass(frozen=True)
 class ClaimPage:
     """A claim with its way so far, what a person has to look at, and some of its lines."""
 
@@ -248,6 +256,12 @@ class Claims:
         with reading(self._office.database) as database:
             found = queries.summarise(database, bank=actor.bank)
         return [claim for claim in found if actor.cares_for(claim.county)]
+
+    def head(self, actor: Actor, claim_id: int) -> ClaimHead:
+        """A claim without what it consists of. Raises NotAllowed, ClaimUnknown."""
+        with reading(self._office.database) as database:
+            require_sight_of(database, actor, claim_id)
+            return ClaimHead(queries.summarise(database, claim_id)[0], queries.list_steps(database, claim_id))
 
     def get(self, actor: Actor, claim_id: int, *, first: int = 0, count: int = 0) -> ClaimPage:
         """A claim with its steps and exceptions, and ``count`` of its lines from ``first`` on, 1,000 at most.

@@ -16,9 +16,9 @@ from matcher.bureau.actors import PERMISSIONS, Actor, Permission, Role
 from matcher.bureau.office import Office
 from matcher.bureau.schema.claims import OTHER_PERSON
 from matcher.claims.errors import ClaimNotReady
-from matcher.claims.exceptions import ClaimException, list_within
+from matcher.claims.exceptions import ClaimException, count_within, list_within
 from matcher.claims.lines import PARTS
-from matcher.claims.queries import OPEN_LINES, ClaimLine
+from matcher.claims.queries import OPEN_LINES, ClaimLine, sum_lines
 from matcher.claims.sight import require_sight_of
 from matcher.claims.steps import FREEZE, MOVES, ClaimRow, Step, require_ready
 from matcher.rows import fetch_all
@@ -89,6 +89,14 @@ class TotalPage:
 
 
 @dataclass(frozen=True)
+class ExceptionPage:
+    """Some exceptions; ``counts`` says how many of each kind there are in all."""
+
+    exceptions: tuple[ClaimException, ...]
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class NextStep:
     """A step that the claim's state allows. ``name``: of matcher.claims.steps.Step, or ``freeze``.
 
@@ -126,9 +134,13 @@ class ClaimViews:
         Raises NotAllowed, ClaimUnknown.
         """
         with reading(self._office.database) as database:
-            start, values = _lines_of(require_sight_of(database, actor, claim_id))
+            claim = require_sight_of(database, actor, claim_id)
+            start, values = _lines_of(claim, only_sample=wanted.kind == "sample")
             values += [wanted.kind, wanted.number, wanted.township, wanted.product]
-            found, *amounts = fetch_all(database, f"SELECT COUNT(*), {_SUMS} {start} {_CHOSEN}", values)[0]
+            if wanted == LineFilter():
+                found, *amounts = sum_lines(database, claim_id, claim.state, claim.bank, claim.year, claim.county)
+            else:
+                found, *amounts = fetch_all(database, f"SELECT COUNT(*), {_SUMS} {start} {_CHOSEN}", values)[0]
             parts = ", ".join(f"line.{name}" for name in PARTS)
             rows = fetch_all(
                 database,
@@ -157,11 +169,14 @@ class ClaimViews:
             )
         return TotalPage(tuple(_total(*row) for row in rows), whole[0], _total("", *whole[1:]))
 
-    def exceptions(self, actor: Actor, claim_id: int, kind: str = "") -> list[ClaimException]:
+    def exceptions(
+        self, actor: Actor, claim_id: int, kind: str = "", *, first: int = 0, count: int = 50
+    ) -> ExceptionPage:
         """What people have to look at, the open ones first. Raises NotAllowed, ClaimUnknown."""
         with reading(self._office.database) as database:
             require_sight_of(database, actor, claim_id)
-            return [one for one in list_within(database, claim_id) if kind in ("", one.kind)]
+            shown = list_within(database, claim_id, kind, first, count)
+            return ExceptionPage(tuple(shown), count_within(database, claim_id))
 
     def next_steps(self, actor: Actor, claim_id: int) -> list[NextStep]:
         """What the claim's state allows, whoever may do it. Raises NotAllowed, ClaimUnknown."""
@@ -217,8 +232,11 @@ class ClaimViews:
         )
 
 
-def _lines_of(claim: ClaimRow) -> tuple[str, list[object]]:
-    """What to select from, and the values of ?1 to ?3."""
+def _lines_of(claim: ClaimRow, *, only_sample: bool = False) -> tuple[str, list[object]]:
+    """What to select from, and the values of ?1 to ?3. Only frozen lines are drawn as a sample."""
+    if only_sample:
+        drawn = "line_id IN (SELECT line_id FROM audit_sample WHERE claim_id = ?1) AND ?2 = ?2 AND ?3 = ?3"
+        return _FROM.format(lines=drawn), [claim.claim_id, claim.year, claim.county]
     if claim.state == "ACCRUING":
         return _FROM.format(lines=OPEN_LINES), [claim.bank, claim.year, claim.county]
     return _FROM.format(lines="claim_id = ?1 AND ?2 = ?2 AND ?3 = ?3"), [claim.claim_id, claim.year, claim.county]

@@ -49,6 +49,7 @@ SHARES = {"waiting": 0.35, "proposed": 0.03, "to_visit": 0.25, "listed": 0.10}
 MOST_VISITS = 2_000
 TOWNSHIP = f"{COUNTY}100"
 QUARTERS = 8
+CLAIMED = 2024  # the year
 _CLAIMED = 1_000
 _NEVER_ASKED, _LONG_AGO = 5_000, 499  # one household in so many
 _MADE = ".mingce-bench-console"
@@ -98,10 +99,19 @@ def _make(home: Home, folder: Path, households: int, tell: Callable[[str], None]
         (policy,) = [path for path in list_examples() if path.name.startswith(COUNTY)]
         Lender(office, policy, BANK.public.fingerprint).lay_county(listed, listed, QUARTERS)
         Claims(office).accrue(date(2025, 12, 30))
+        _claim(office)
         for day in (date(2025, 6, 30), date(2025, 9, 30), date(2025, 12, 30)):
             Figures(office).compute(day)
     finally:
         office.close()
+
+
+def _claim(office: Office) -> None:
+    """A year's claim, closed by the bank: the longest list of lines that a page shows."""
+    bank = BANK.public.fingerprint
+    clerk = Actor(ACCOUNTS[Role.BANK_ADMIN], frozenset({Role.BANK_ADMIN}), bank=bank)
+    claims = Claims(office)
+    claims.freeze(clerk, claims.open(clerk, bank, COUNTY, CLAIMED))
 
 
 def _make_accounts(office: Office) -> None:

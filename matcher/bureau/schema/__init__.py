@@ -53,6 +53,7 @@ _STEPS: tuple[tuple[str, Sequence[str]], ...] = (
     ("m017_moves", households.MOVES),
     ("m018_numbers", give_once(*_NUMBERED)),
     ("m019_banks", households.BANKS),
+    ("m020_claimed", claims.SUMS),
 )
 
 BUREAU_MIGRATIONS = Migrations("bureau")
