@@ -20,7 +20,7 @@ test-exhaustive: setup ## what takes hours: every step of every command fails in
 	$(BIN)/python -m pytest -m exhaustive
 
 test-slow: setup test-spark ## what takes minutes
-	$(BIN)/python -m pytest -m slow --ignore=tests/spark --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "slow and not exhaustive" --ignore=tests/spark --numprocesses 2 --dist loadfile --no-loadscope-reorder
 	cd psi/native && cargo test --quiet --release --jobs $(CARGO_JOBS) --test differential -- --ignored ten_million
 
 # The ordinary suite runs on the fastest backend; here the others do everything that touches the kernel
