@@ -17,7 +17,7 @@ Made from the program by `make reference`; a test fails when it is out of date.
 
 Every command takes `--help`. `--config` names a `mingce.toml` or its folder (else `MINGCE_CONFIG`, else ./mingce.toml);
 `--json` prints one JSON document; `--lang`, before the command, is `zh` or `en` (`mingce --lang en …`, or
-`MINGCE_LANG=en`); `mingce --version` prints the version.
+`MINGCE_LANG=en`); `--version` instead of a command prints the version.
 
 | exit code | meaning |
 |---|---|
