@@ -89,7 +89,7 @@ $(NATIVE): $(VENV)/.ready $(NATIVE_SOURCES)
 	@touch $@
 
 # The extra `spark` (470 MB to fetch, 600 MB on disk) lies over the environment of all else: it brings pandas, which
-# sqlite-utils loads wherever it finds it, and that makes every start of every command take a second longer.
+# sqlite-utils loads wherever it finds it, and that makes every start of every command take up to a second longer.
 $(SPARK)/.ready: $(VENV)/.ready requirements-spark.lock
 	@command -v java >/dev/null || { echo "java is missing, which Spark runs on: install openjdk-17-jre-headless"; exit 1; }
 	$(PYTHON) -m venv $(SPARK)
