@@ -47,6 +47,8 @@ def bench_province(
     """
     machine = describe_machine(SystemClock())
     wanted = rows or (QUICK if quick else FULL)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
     with progress_bars(quiet=json_) as steps, TemporaryDirectory(prefix="mingce-bench-", dir=folder) as name:
         measured = list(measure_province(Path(name), wanted, county, lambda step: steps.begin(say(*STEPS[step]))))
     document = {"format": FORMAT, "machine": machine, "rows": wanted, "county": county}

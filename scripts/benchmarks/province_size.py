@@ -6,12 +6,10 @@ import codecs
 import json
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from matcher.generate import CountySpec, generate_county
 from matcher.province.editions import Edition, EditionFolders
@@ -19,6 +17,7 @@ from psi.edition import Slice
 from psi.identifiers import ITEM_BYTES
 from psi.lookup import Overlay, find_labels
 from psi.oprf import MODE_VOPRF, evaluate
+from scripts.benchmarks.sampling import Sampler
 from scripts.benchmarks.whole_job import Job, Step
 from scripts.home import open_home
 
@@ -26,7 +25,6 @@ DATASET, EPOCH = "base", "2026"
 NIGHT_ROWS = 1_000
 QUERIES = 100_000
 _LOOK_UP_ROWS = 32_768  # at a time, as a bank does
-_SAMPLE_S = 0.25
 _MIB = 1 << 20
 
 
@@ -79,23 +77,14 @@ def measure_province(folder: Path, rows: int, county: str, tell: Callable[[str],
         yield watch.describe(step, QUERIES if name == "look-up" else rows)
 
 
-class _Watch:
-    """Looks at a process and the folder it works in a few times a second."""
+class _Watch(Sampler):
+    """The memory of a process and the disk of the folder it works in, at most."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self.pid = 0
         self._folder = folder
         self._anonymous_kib = self._resident_kib = self._disk = 0
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
 
     def describe(self, step: Step, rows: int) -> Watched:
         return Watched(
@@ -110,16 +99,15 @@ class _Watch:
             _size_of(self._folder) // _MIB,
         )
 
-    def _look(self) -> None:
-        while not self._ended.wait(_SAMPLE_S):
-            self._disk = max(self._disk, _size_of(self._folder))
-            try:
-                status = Path(f"/proc/{self.pid}/status").read_text("utf-8")
-            except OSError:
-                continue
-            figures = dict(line.split(":", 1) for line in status.splitlines())
-            self._anonymous_kib = max(self._anonymous_kib, _kib(figures.get("RssAnon")))
-            self._resident_kib = max(self._resident_kib, _kib(figures.get("VmHWM")))
+    def look(self) -> None:
+        self._disk = max(self._disk, _size_of(self._folder))
+        try:
+            status = Path(f"/proc/{self.pid}/status").read_text("utf-8")
+        except OSError:
+            return
+        figures = dict(line.split(":", 1) for line in status.splitlines())
+        self._anonymous_kib = max(self._anonymous_kib, _kib(figures.get("RssAnon")))
+        self._resident_kib = max(self._resident_kib, _kib(figures.get("VmHWM")))
 
 
 def _kib(figure: str | None) -> int:

@@ -9,18 +9,16 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from matcher.generate import CountySpec, generate_county
 from matcher.spark.errors import SparkMissing
+from scripts.benchmarks.sampling import Sampler
 from scripts.benchmarks.whole_job import BenchFailed, Job
 
 EXECUTORS, CORES, MEMORY_MIB = 2, 1, 1024
-SAMPLE_S = 0.2
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -122,40 +120,30 @@ def _slices(home: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in paths}
 
 
-class _Watch:
-    """Processor seconds of a process and its descendants, looked at a few times a second, as of their last moment."""
+class _Watch(Sampler):
+    """Processor seconds of a process and its descendants, as of the last moment each was seen."""
 
     def __init__(self, pid: int) -> None:
+        super().__init__()
         self._pid = pid
         self._seen: dict[int, tuple[str, float]] = {}
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
 
     def seconds(self, kind: str) -> float:
         return sum(seconds for each, seconds in self._seen.values() if each == kind)
 
-    def _look(self) -> None:
-        while not self._ended.wait(SAMPLE_S):
-            parents, found = {}, {}
-            for path in Path("/proc").glob("[0-9]*"):
-                try:
-                    fields = (path / "stat").read_text().rpartition(")")[2].split()
-                    line = (path / "cmdline").read_bytes().decode("utf-8", "replace")
-                except OSError:
-                    continue
-                parents[int(path.name)] = int(fields[1])
-                known = self._seen.get(int(path.name), ("driver", 0.0))[0]  # one that has ended has no command line
-                kind = "worker" if "pyspark.daemon" in line else "java" if "java" in line.split("\0")[0] else known
-                found[int(path.name)] = (kind, (int(fields[11]) + int(fields[12])) / _TICKS)
-            mine: set[int] = {self._pid}
-            while more := {pid for pid, parent in parents.items() if parent in mine} - mine:
-                mine |= more
-            self._seen |= {pid: found[pid] for pid in mine if pid in found}
+    def look(self) -> None:
+        parents, found = {}, {}
+        for path in Path("/proc").glob("[0-9]*"):
+            try:
+                fields = (path / "stat").read_text().rpartition(")")[2].split()
+                line = (path / "cmdline").read_bytes().decode("utf-8", "replace")
+            except OSError:
+                continue
+            parents[int(path.name)] = int(fields[1])
+            known = self._seen.get(int(path.name), ("driver", 0.0))[0]  # one that has ended has no command line
+            kind = "worker" if "pyspark.daemon" in line else "java" if "java" in line.split("\0")[0] else known
+            found[int(path.name)] = (kind, (int(fields[11]) + int(fields[12])) / _TICKS)
+        mine: set[int] = {self._pid}
+        while more := {pid for pid, parent in parents.items() if parent in mine} - mine:
+            mine |= more
+        self._seen |= {pid: found[pid] for pid in mine if pid in found}
