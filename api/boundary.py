@@ -201,7 +201,7 @@ def _route(scope: Scope) -> str:
     """The route's template: one of few, and nothing the caller wrote."""
     if scope.get("endpoint") is evaluate_route.endpoint:
         return evaluate_route.path
-    return getattr(scope.get("route"), "path", "none")
+    return getattr(scope.get("route"), "path", None) or scope.get("root_path") or "none"  # the console's /static
 
 
 def _log_error(error: Exception, problem: Problem, request_id: str) -> None:

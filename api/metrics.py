@@ -5,6 +5,8 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from api.problems import KINDS
+
 METRICS_TYPE = CONTENT_TYPE_LATEST
 
 
@@ -29,6 +31,10 @@ class Metrics(RequestMetrics):
 
     def __init__(self) -> None:
         super().__init__()
+        for (
+            code
+        ) in KINDS:  # at zero from the start: `increase` does not see the first one of a series that begins with it
+            self.problems.labels(code)
         self.elements = Counter("mingce_elements_evaluated", "Blinded elements evaluated", registry=self.registry)
         self.charged = Counter("mingce_elements_charged", "Elements charged to budgets", registry=self.registry)
         self.evaluation_seconds = Histogram(

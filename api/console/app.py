@@ -26,6 +26,7 @@ from api.console import (
     audit,
     check_entry,
     checks,
+    claim_exports,
     claim_page,
     claim_steps,
     claims,
@@ -98,6 +99,7 @@ ROUTERS: Sequence[APIRouter] = (
     explaining.router,
     loan_page.router,
     claims.router,
+    claim_exports.router,  # before what takes any last word of a claim's paths
     claim_page.router,
     claim_steps.router,
     visit_tablet.router,

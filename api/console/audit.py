@@ -5,30 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import date
-from functools import partial
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlencode
 
-import pyarrow as pa
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import HTMLResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
 from api.console.audit_words import ACTIONS, LOOKS, details, moved
-from api.console.downloads import hand_out
-from api.console.faults import carry_out
+from api.console.exporting import MOST_EXPORTED, CurrentTaking, ListOut, hand_out_list, walk
 from api.console.language import mark, say
-from api.console.outcomes import results_page
 from api.console.rendering import moment, render
 from matcher.audit import FaultKind
-from matcher.bureau.actors import Actor, Permission
+from matcher.bureau.actors import Permission
 from matcher.bureau.audit_log import AuditLog, AuditRow
 from matcher.bureau.audit_reads import ReadFilter, ReadRow
 from matcher.bureau.audit_reads import list_reads as list_reads_of
-from matcher.bureau.office import Office
-from matcher.downloads import Wanted
-from matcher.exports import write_export
 
 router = APIRouter()
 
@@ -47,7 +39,10 @@ FIELDS: Mapping[str, str] = {
     "phone": mark("电话"),
     "address": mark("住址"),
 }
-MOST_EXPORTED = 100_000
+AT_ONCE = 1_000
+COLUMNS = ("序号", "时间", "谁", "事项", "说明", "对象", "状态改变", "用途", "细节")
+LOOK_COLUMNS = ("序号", "时间", "谁", "看了什么", "家庭编号", "对象", "哪一项", "用途")
+"""Of the two files."""
 FAULTS: Mapping[FaultKind, str] = {
     "edited": mark("第 %(seq)s 行被改动"),
     "moved": mark("第 %(seq)s 行原是第 %(other)s 行，被移动"),
@@ -125,33 +120,37 @@ def export(
     request: Request,
     actor: CurrentActor,
     office: CurrentOffice,
-    key: Annotated[str, Form(pattern=r"^[0-9a-f]{32}$")],
+    taking: CurrentTaking,
     what: Annotated[Literal["rows", "reads"], Form()],
-    format: Annotated[Literal["xlsx", "csv"], Form()] = "xlsx",
     account: Field = "",
     action: Field = "",
     household: Field = "",
     subject: Field = "",
     since: Field = "",
     until: Field = "",
-    reason: Annotated[str, Form(max_length=300)] = "",
 ) -> Response:
-    """What the page's filters show, as a file; the log holds no personal data."""
+    """What the page's filters show, the newest first; the log holds no personal data."""
     days, _ = _days(request, {"since": since, "until": until})  # the form has what the page took
-    wanted = Wanted(say(request, "审计记录"), f"审计记录.{format}", f"audit/{what}", Permission.SEE_AUDIT, False)
+    account, action, household, subject = (one.strip() for one in (account, action, household, subject))
+    log, chosen = AuditLog(office), ReadFilter(account, household, subject, days["since"], days["until"])
 
-    def make(path: Path) -> int:
+    def read_rows(last: AuditRow | None) -> Sequence[AuditRow]:
+        return log.list_rows(
+            actor, account=account or None, action=action or None, subject=subject or None, since=days["since"],
+            until=days["until"], before=last.seq if last else None, limit=AT_ONCE,
+        )  # fmt: skip
+
+    def read_looks(last: ReadRow | None) -> Sequence[ReadRow]:
+        return list_reads_of(office, actor, chosen, before=last.seq if last else None, limit=AT_ONCE)
+
+    def make_rows() -> list[tuple[str, ...]]:
         if what == "reads":
-            chosen = ReadFilter(account.strip(), household.strip(), subject.strip(), days["since"], days["until"])
-            table = write_reads(office, actor, chosen)
-        else:
-            table = write_rows(office, actor, account, action, subject, days["since"], days["until"])
-        write_export(path, table, format=format)
-        return len(next(iter(table.values())))
+            return [_cells_of_look(row) for row in walk(read_looks, most=MOST_EXPORTED)]
+        return [_cells(row) for row in walk(read_rows, most=MOST_EXPORTED)]
 
-    again = partial(results_page, request, actor, office, back="/audit", back_words=say(request, "审计"))
-    step = partial(hand_out, request, actor, office, wanted, make, reason=reason, key=key)
-    return carry_out(request, step, again, form="reason")
+    columns = LOOK_COLUMNS if what == "reads" else COLUMNS
+    out = ListOut(mark("审计记录"), f"audit/{what}", Permission.SEE_AUDIT, columns)
+    return hand_out_list(request, actor, office, taking, out, make_rows, back="/audit")
 
 
 @router.post("/audit/verify")
@@ -165,46 +164,20 @@ def verify(request: Request, office: CurrentOffice) -> HTMLResponse:
     )  # fmt: skip
 
 
-def write_rows(
-    office: Office, actor: Actor, account: str, action: str, subject: str, since: date | None, until: date | None
-) -> dict[str, Any]:
-    """The rows that the filters show, the newest first, as columns; MOST_EXPORTED at most. Raises NotAllowed."""
-    log, rows = AuditLog(office), list[AuditRow]()
-    while len(rows) < MOST_EXPORTED:
-        more = log.list_rows(
-            actor, account=account.strip() or None, action=action.strip() or None, subject=subject.strip() or None,
-            since=since, until=until, before=rows[-1].seq if rows else None, limit=1_000,
-        )  # fmt: skip
-        if not more:
-            break
-        rows += more
-    cells = [
-        (str(row.seq), moment(row.at), row.actor, row.action, ACTIONS.get(row.action, ""), row.subject,
-         " → ".join(filter(None, moved(row))), str(row.detail.get("purpose", "")),
-         json.dumps({name: value for name, value in row.detail.items() if name != "purpose"}, ensure_ascii=False))
-        for row in rows
-    ]  # fmt: skip
-    return _columns(("序号", "时间", "谁", "事项", "说明", "对象", "状态改变", "用途", "细节"), cells)
+def _cells(row: AuditRow) -> tuple[str, ...]:
+    details = {name: value for name, value in row.detail.items() if name != "purpose"}
+    return (
+        str(row.seq), moment(row.at), row.actor, row.action, ACTIONS.get(row.action, ""), row.subject,
+        " → ".join(filter(None, moved(row))), str(row.detail.get("purpose", "")),
+        json.dumps(details, ensure_ascii=False),
+    )  # fmt: skip
 
 
-def write_reads(office: Office, actor: Actor, wanted: ReadFilter) -> dict[str, Any]:
-    """As :func:`write_rows`, of who saw what. Raises NotAllowed."""
-    rows = list[ReadRow]()
-    while len(rows) < MOST_EXPORTED:
-        more = list_reads_of(office, actor, wanted, before=rows[-1].seq if rows else None, limit=1_000)
-        if not more:
-            break
-        rows += more
-    cells = [
-        (str(row.seq), moment(row.at), row.actor, LOOKS.get(row.action, row.action), row.household_no or "",
-         row.subject, FIELDS.get(row.field, row.field), row.purpose)
-        for row in rows
-    ]  # fmt: skip
-    return _columns(("序号", "时间", "谁", "看了什么", "家庭编号", "对象", "哪一项", "用途"), cells)
-
-
-def _columns(names: Sequence[str], cells: Sequence[Sequence[str]]) -> dict[str, Any]:
-    return {name: pa.array([row[place] for row in cells], pa.string()) for place, name in enumerate(names)}
+def _cells_of_look(row: ReadRow) -> tuple[str, ...]:
+    return (
+        str(row.seq), moment(row.at), row.actor, LOOKS.get(row.action, row.action), row.household_no or "",
+        row.subject, FIELDS.get(row.field, row.field), row.purpose,
+    )  # fmt: skip
 
 
 def _days(request: Request, wanted: dict[str, str]) -> tuple[dict[str, date | None], list[tuple[str, str]]]:

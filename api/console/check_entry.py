@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated
 
@@ -16,11 +16,11 @@ from api.bureau.services import CurrentActor, CurrentOffice
 from api.console.errors import words_of_problem
 from api.console.faults import refused
 from api.console.language import mark, say
+from api.console.names import department_words, links_of
 from api.console.rendering import render
 from api.console.uploads import read_table_upload
-from matcher.bureau.actors import Actor, Permission
+from matcher.bureau.actors import Actor, Permission, Role
 from matcher.bureau.office import Office
-from matcher.checks.links import Links
 from matcher.checks.listing import CheckLists, MemberOfFile
 from matcher.checks.service import DepartmentChecks
 from matcher.checks.sheets import read_and_enter
@@ -54,11 +54,6 @@ _OUTCOMES = {
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9._-]{0,64}$")]
 
 
-def links_of(request: Request) -> Links:
-    links: Links = request.app.state.links
-    return links
-
-
 def tabs(actor: Actor) -> list[tuple[str, str]]:
     """(address, words) of the section's pages that the account may open."""
     open_ = [(path, words) for path, (words, permission) in TABS.items() if actor.may(permission)]
@@ -73,16 +68,10 @@ def departments(request: Request) -> dict[str, ListSchema]:
     return built_in | {link.name: link.schema for link in links_of(request).open}
 
 
-def department_words(request: Request) -> Callable[[str], str]:
-    """A department's name for people: what it calls itself, else its built-in schema's title."""
-    titles = {link.name: link.department.name for link in links_of(request).open}
-    built_in = departments(request)
-
-    def words(name: str) -> str:
-        title = titles.get(name) or (built_in[name].title if name in built_in else "")
-        return f"{title}（{name}）" if title else name
-
-    return words
+def _own(request: Request, actor: Actor) -> dict[str, ListSchema]:
+    """The departments that this account may answer for."""
+    every = departments(request)
+    return {name: every[name] for name in every if Role.DEPARTMENT not in actor.roles or name == actor.department}
 
 
 async def _typed(request: Request) -> FormData:
@@ -101,7 +90,7 @@ def ask_entry(
 ) -> HTMLResponse:
     """The form of one department's answer; without a department, which one it is."""
     actor.require(Permission.ENTER_CHECK)
-    return _ask_entry(request, actor, office, department, {"who": member}, done=done)
+    return _ask_entry(request, actor, office, department or actor.department or "", {"who": member}, done=done)
 
 
 @router.post("/checks/entry")
@@ -133,7 +122,7 @@ def enter(
 @router.get("/checks/file")
 def ask_file(request: Request, actor: CurrentActor, office: CurrentOffice, department: Name = "") -> HTMLResponse:
     actor.require(Permission.ENTER_CHECK)
-    return _ask_file(request, actor, office, department)
+    return _ask_file(request, actor, office, department or actor.department or "")
 
 
 @router.post("/checks/file")
@@ -232,13 +221,14 @@ def _ask_entry(
     done: str = "",
     problems: list[tuple[str, str]] | None = None,
 ) -> HTMLResponse:
-    schemas, whom = departments(request), None
+    schemas, whom = _own(request, actor), None
     who = typed.get("who", "")
     if who and not problems and len(who) <= LONGEST_MEMBER:
         whom = CheckLists(office).find_member(actor, int(who))
     return render(
         request, "check-entry.html", title=say(request, "录入答复"), tabs=tabs(actor), department=department,
-        schemas=schemas, schema=schemas.get(department), typed=defaultdict(str, typed), whom=whom,
+        department_words=department_words(request), schemas=schemas, schema=schemas.get(department),
+        typed=defaultdict(str, typed), whom=whom,
         problems=problems or [], faults_of=defaultdict(str, problems or []), done=done,
         today=office.today().isoformat(),
         crumbs=[(say(request, "部门校验"), "/checks")], status=422 if problems else 200,
@@ -250,6 +240,7 @@ def _ask_file(
 ) -> HTMLResponse:
     return render(
         request, "check-file.html", title=say(request, "按文件录入"), tabs=tabs(actor), department=department,
-        schemas=departments(request), problems=problems or [], faults_of=defaultdict(str, problems or []),
+        schemas=_own(request, actor), department_words=department_words(request),
+        problems=problems or [], faults_of=defaultdict(str, problems or []),
         crumbs=[(say(request, "部门校验"), "/checks")], status=422 if problems else 200,
     )  # fmt: skip

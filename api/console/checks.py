@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,10 +13,10 @@ from starlette.responses import HTMLResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
 from api.console.addresses import with_query
-from api.console.check_entry import department_words, departments, links_of, tabs
-from api.console.downloads import hand_out
-from api.console.faults import carry_out
+from api.console.check_entry import departments, tabs
+from api.console.exporting import CurrentTaking, first_of, hand_out_file
 from api.console.language import mark, say
+from api.console.names import county_names, department_words, links_of
 from api.console.rendering import render
 from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.office import Office
@@ -78,9 +77,7 @@ def export_missing(
     request: Request,
     actor: CurrentActor,
     office: CurrentOffice,
-    key: Key,
-    format: Annotated[Literal["xlsx", "csv"], Form()],
-    reason: Reason = "",
+    taking: CurrentTaking,
     county: Annotated[County, Form()] = "",
     township: Annotated[Area, Form()] = "",
     department: Annotated[Name, Form()] = "",
@@ -91,20 +88,17 @@ def export_missing(
     actor.require(Permission.SEE_HOUSEHOLDS)
     wanted = MissingFilter(_county(office, county), township, department, why)
 
-    def step() -> Response:
+    def make(path: Path) -> int:
         checks = Policies(office).policy_for(wanted.county, office.today()).policy.checks
+        page = CheckLists(office).page_missing(actor, wanted, checks, office.today(), size=MOST_EXPORTED)
+        named = department or (checks.required[0] if len(checks.required) == 1 else "")
+        schema = departments(request).get(named)
+        return write_missing(office, actor, path, page.rows, schema=schema, format=taking.format, whole=whole)
 
-        def make(path: Path) -> int:
-            page = CheckLists(office).page_missing(actor, wanted, checks, office.today(), size=MOST_EXPORTED)
-            named = department or (checks.required[0] if len(checks.required) == 1 else "")
-            schema = departments(request).get(named)
-            return write_missing(office, actor, path, page.rows, schema=schema, format=format, whole=whole)
-
-        needs = Permission.REVEAL if whole else Permission.SEE_HOUSEHOLDS
-        out = Wanted(say(request, "尚缺的部门核验"), f"待核验.{format}", "checks/missing", needs, whole)
-        return hand_out(request, actor, office, out, make, reason=reason, key=key)
-
-    return carry_out(request, step, partial(_missing, request, actor, office, wanted, 0), form="filters")
+    needs = Permission.REVEAL if whole else Permission.SEE_HOUSEHOLDS
+    out = Wanted(say(request, "尚缺的部门核验"), f"待核验.{taking.format}", "checks/missing", needs, whole)
+    back_words = say(request, "部门校验")
+    return hand_out_file(request, actor, office, taking, out, make, back="/checks", back_words=back_words)
 
 
 @router.get("/checks/answers")
@@ -127,9 +121,7 @@ def export_answers(
     request: Request,
     actor: CurrentActor,
     office: CurrentOffice,
-    key: Key,
-    format: Annotated[Literal["xlsx", "csv"], Form()],
-    reason: Reason = "",
+    taking: CurrentTaking,
     township: Annotated[Area, Form()] = "",
     department: Annotated[Name, Form()] = "",
     source: Annotated[Literal["", "match", "manual"], Form()] = "",
@@ -140,12 +132,12 @@ def export_answers(
 
     def make(path: Path) -> int:
         rows = CheckLists(office).page_answers(actor, wanted, size=MOST_EXPORTED)
-        return write_answers(actor, path, rows, format=format)
+        return write_answers(actor, path, rows, format=taking.format)
 
-    needs = Permission.SEE_SENSITIVE if actor.may(Permission.SEE_SENSITIVE) else Permission.SEE_HOUSEHOLDS
-    out = Wanted(say(request, "部门核验结果"), f"部门核验结果.{format}", "checks/answers", needs, False)
-    step = partial(hand_out, request, actor, office, out, make, reason=reason, key=key)
-    return carry_out(request, step, partial(_answers, request, actor, office, wanted, None), form="filters")
+    needs = first_of(actor, Permission.SEE_SENSITIVE, Permission.SEE_HOUSEHOLDS)
+    out = Wanted(say(request, "部门核验结果"), f"部门核验结果.{taking.format}", "checks/answers", needs, False)
+    back_words = say(request, "核验结果")
+    return hand_out_file(request, actor, office, taking, out, make, back="/checks/answers", back_words=back_words)
 
 
 @router.get("/checks/datasets")
@@ -198,6 +190,7 @@ def _missing(
         tabs=tabs(actor),
         wanted=wanted,
         counties=sorted(office.divisions),
+        county_names=county_names(office),
         checks=checks,
         page=page,
         counts=counts,

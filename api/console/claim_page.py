@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path as FilePath
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Form, Path, Query, Request
 from pydantic import StringConstraints
@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, Response
 from api.bureau.services import CurrentActor, CurrentOffice, CurrentReports
 from api.console.addresses import with_query
 from api.console.claim_view import CONFLICTS, WAITS, claim_page
-from api.console.downloads import hand_out
+from api.console.exporting import CurrentTaking, Taking, hand_out_file
 from api.console.language import mark, say
 from api.console.loan_view import product_names
 from api.console.paging import Page
@@ -23,6 +23,7 @@ from matcher.claims.service import Claims
 from matcher.claims.steps import TOUCHABLE
 from matcher.claims.views import ClaimViews, Grouping, LineFilter, LineKind
 from matcher.downloads import Wanted
+from matcher.downloads.packing import Make
 from matcher.loans import Loans
 
 router = APIRouter(prefix="/claims")
@@ -70,7 +71,6 @@ def show_lines(
         request, actor, office, claim, "lines", found=found, wanted=wanted, products=product_names(office),
         choices=Loans(office).list_choices(actor) if actor.may(Permission.SEE_LOANS) else {},
         page=Page(page, PAGE, found.count), address=lambda number: with_query(request, page=number),
-        may_export=actor.may(Permission.EXPORT),
     )  # fmt: skip
 
 
@@ -119,22 +119,16 @@ def show_sample(
 
 @router.post("/{claim}/export")
 def export(
-    request: Request,
-    claim: Number,
-    actor: CurrentActor,
-    office: CurrentOffice,
-    key: Key,
-    format: Annotated[Literal["xlsx", "csv"], Form()] = "xlsx",
-    reason: Line = "",
+    request: Request, claim: Number, actor: CurrentActor, office: CurrentOffice, taking: CurrentTaking
 ) -> Response:
     """The frozen lines with the columns in which a bank hands in its own figures; no personal data."""
 
     def make(path: FilePath) -> int:
-        return Claims(office).export(actor, claim, path, format)
+        return Claims(office).export(actor, claim, path, taking.format)
 
-    name = f"贴息明细-{claim}.{format}"
+    name = f"贴息明细-{claim}.{taking.format}"
     wanted = Wanted(say(request, "贴息明细"), name, f"claim/{claim}", Permission.SEE_LOANS, personal=False)
-    return hand_out(request, actor, office, wanted, make, reason=reason, key=key)
+    return _hand_out(request, actor, office, claim, taking, wanted, make)
 
 
 @router.post("/{claim}/workbook")
@@ -144,18 +138,17 @@ def workbook(
     actor: CurrentActor,
     office: CurrentOffice,
     reports: CurrentReports,
-    key: Key,
-    reason: Line = "",
+    taking: CurrentTaking,
 ) -> Response:
     """贷款贴息申请汇总表. Borrowers' names are in it, so a second person agrees first."""
     report = reports.claim(actor, claim)
 
     def make(path: FilePath) -> int:
-        return reports.export(actor, report, path, format="xlsx", purpose=reason).rows
+        return reports.export(actor, report, path, format="xlsx", purpose=taking.reason).rows
 
     name = f"贷款贴息申请汇总表-{claim}.xlsx"
     wanted = Wanted(report.title, name, f"claim/{claim}", Permission.SEE_LOANS, personal=True)
-    return hand_out(request, actor, office, wanted, make, reason=reason, key=key)
+    return _hand_out(request, actor, office, claim, taking, wanted, make)
 
 
 def overview(
@@ -172,7 +165,7 @@ def overview(
     """``typed``: the step that was refused, and its remark."""
     return claim_page(
         request, actor, office, claim, "", done=done, problems=problems or (), status=status, typed=typed or {},
-        next_steps=ClaimViews(office).next_steps(actor, claim), waits=WAITS, may_export=actor.may(Permission.EXPORT),
+        next_steps=ClaimViews(office).next_steps(actor, claim), waits=WAITS,
     )  # fmt: skip
 
 
@@ -224,3 +217,10 @@ def sample(
         page=Page(number, PAGE, found.count), address=lambda number: with_query(request, page=number, done=None),
         typed=typed or {}, audits=actor.may(Permission.AUDIT_CLAIM) and state == "BANK_CHECKED", size=30,
     )  # fmt: skip
+
+
+def _hand_out(
+    request: Request, actor: Actor, office: Office, claim: int, taking: Taking, wanted: Wanted, make: Make
+) -> Response:
+    back_words = say(request, "申报")
+    return hand_out_file(request, actor, office, taking, wanted, make, back=f"/claims/{claim}", back_words=back_words)

@@ -9,12 +9,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from api.console.language import mark, say
+from api.console.names import county_names
 from api.console.rendering import render
 from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.office import Office
 from matcher.claims.exceptions import KINDS
 from matcher.claims.service import Claims
-from matcher.households.policies import Policies
 from matcher.states import CLAIM
 
 STEP_WORDS: Mapping[str, tuple[str, str]] = {
@@ -93,13 +93,7 @@ def claim_page(
         sees_households=actor.may(Permission.SEE_HOUSEHOLDS),
         sees_loans=actor.may(Permission.SEE_LOANS),
         exception_words=KINDS,
+        may_export=actor.may(Permission.EXPORT),
         key=office.random_bytes(16).hex(),
         **values,
     )
-
-
-def county_names(office: Office) -> dict[str, str]:
-    """Of the counties that have an adopted policy, by code."""
-    policies = Policies(office)
-    adopted = [record for record in reversed(policies.list()) if record.state == "adopted"]
-    return {record.county: policies.by_sha256(record.sha256).policy.county_name for record in adopted}

@@ -10,9 +10,10 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
-from api.console.claim_view import STEP_WORDS, county_names
+from api.console.claim_view import STEP_WORDS
 from api.console.faults import carry_out
 from api.console.language import say
+from api.console.names import county_names
 from api.console.rendering import render
 from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.office import Office
@@ -62,6 +63,12 @@ def open_claim(
     return carry_out(request, open_it, partial(_page, request, actor, office, typed={"year": year}), form="year")
 
 
+def list_claims(actor: Actor, office: Office) -> list[ClaimRow]:
+    """The claims in the account's sight, the latest year first, each with what comes next. Raises NotAllowed."""
+    views = ClaimViews(office)
+    return [ClaimRow(claim, views.next_steps(actor, claim.claim_id)) for claim in Claims(office).list(actor)]
+
+
 def _page(
     request: Request,
     actor: Actor,
@@ -71,16 +78,16 @@ def _page(
     problems: list[tuple[str, str]] | None = None,
     status: int = 200,
 ) -> HTMLResponse:
-    views = ClaimViews(office)
     return render(
         request,
         "claims.html",
         title=say(request, "申报"),
         status=status,
-        rows=[ClaimRow(claim, views.next_steps(actor, claim.claim_id)) for claim in Claims(office).list(actor)],
+        rows=list_claims(actor, office),
         counties=county_names(office),
         step_words=STEP_WORDS,
         may_open=actor.may(Permission.PREPARE_CLAIM),
+        may_export=actor.may(Permission.EXPORT),
         year=(typed or {}).get("year", office.today().year - 1),
         problems=problems or [],
         key=office.random_bytes(16).hex(),

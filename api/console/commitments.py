@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -12,15 +12,16 @@ from pydantic import StringConstraints
 from starlette.responses import HTMLResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
+from api.console.exporting import MOST_EXPORTED, CurrentTaking, ListOut, hand_out_list, walk
 from api.console.faults import carry_out, day_of, seen_at
 from api.console.language import mark, say
-from api.console.rendering import render
+from api.console.rendering import moment, render
 from api.console.uploads import read_upload
 from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.office import Office
 from matcher.households.errors import NumberInvalid
 from matcher.loans import Loans
-from matcher.loans.commitments import Commitments, CommitmentText
+from matcher.loans.commitments import CommitmentRow, Commitments, CommitmentText
 from matcher.loans.events import CommitmentSigned
 from psi.identifiers import normalise_one
 
@@ -41,6 +42,13 @@ _FIELDS: Mapping[str, str] = {
     "image_refused": "image",
     "upload_unusable": "image",
 }
+WAYS = {"paper": mark("纸质"), "device": mark("电子")}
+AT_ONCE = 1_000
+COLUMNS = (
+    "编号", "承诺人", "证件号码（脱敏）", "家庭编号", "合同编号", "银行", "签署日期", "方式", "签署图像", "模板版本",
+    "登记人", "登记时间",
+)  # fmt: skip
+"""Of the list as a file."""
 DONE: Mapping[str, str] = {
     "signed": mark("承诺书已登记。"),
     "image": mark("图像已保存。"),
@@ -70,8 +78,30 @@ def show_list(
     return render(
         request, "commitments.html", title=say(request, "身份承诺书"), crumbs=[(say(request, "贷款贴息"), "/loans")],
         rows=rows[:PAGE], number=number, may_enter=actor.may(Permission.ENTER_LOANS),
+        may_export=actor.may(Permission.EXPORT), key=office.random_bytes(16).hex(),
         next_address=f"/loans/commitments?before={rows[PAGE - 1].commitment_id}" if len(rows) > PAGE else None,
     )  # fmt: skip
+
+
+@router.post("/export")
+def export(
+    request: Request,
+    actor: CurrentActor,
+    office: CurrentOffice,
+    taking: CurrentTaking,
+    number: Annotated[Words, Form()] = "",
+) -> Response:
+    """What the list shows, the newest first: the signer masked."""
+    out = ListOut(mark("身份承诺书"), "commitment", Permission.SEE_LOANS, COLUMNS)
+    commitments = Commitments(office)
+
+    def read(last: CommitmentRow | None) -> Sequence[CommitmentRow]:
+        return commitments.list(actor, number.strip(), before=last.commitment_id if last else 2**53, limit=AT_ONCE)
+
+    def make_rows() -> list[tuple[str, ...]]:
+        return [_cells(one) for one in walk(read, most=MOST_EXPORTED)]
+
+    return hand_out_list(request, actor, office, taking, out, make_rows, back="/loans/commitments")
 
 
 @router.get("/new")
@@ -166,6 +196,14 @@ def add_image(
 def read_image(commitment: Number, actor: CurrentActor, office: CurrentOffice) -> Response:
     """Who looked is recorded."""
     return Response(Loans(office).read_image(actor, commitment), media_type="image/jpeg")
+
+
+def _cells(one: CommitmentRow) -> tuple[str, ...]:
+    return (
+        one.commitment_no, one.signer, one.item, one.household_no, one.contract_no, one.bank, one.signed_on,
+        WAYS[one.way], "已存" if one.image_sha256 else "未上传", one.template_version, one.entered_by,
+        moment(one.entered_at),
+    )  # fmt: skip
 
 
 def _item(text: str) -> str:

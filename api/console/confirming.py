@@ -13,19 +13,21 @@ from starlette.responses import HTMLResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
 from api.console.addresses import with_query
-from api.console.downloads import hand_out
+from api.console.exporting import MOST_EXPORTED, CurrentTaking, ListOut, Taking, hand_out_file, hand_out_list, walk
 from api.console.faults import FormFault, carry_out, day_of
 from api.console.language import mark, say
 from api.console.outcomes import results_page
-from api.console.rendering import render
+from api.console.rendering import moment, render
 from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.bulk import Outcome
 from matcher.bureau.office import Office
 from matcher.downloads import Wanted
+from matcher.downloads.packing import Make
 from matcher.households import Households
 from matcher.reviews import Reviews
 from matcher.reviews.cases import require_any
-from matcher.reviews.running import WaitsFor, count_running, list_running
+from matcher.reviews.running import RunningRow, WaitsFor, count_running, list_running
+from matcher.reviews.sheets import Exported
 
 router = APIRouter(prefix="/households/confirmations")
 
@@ -47,6 +49,9 @@ _FILES: Mapping[File, tuple[str, bool]] = {
     "record": (mark("审核记录"), False),
 }
 """Title, and whether a telephone or a name is in it."""
+VILLAGE_WORDS = {"agreed": mark("同意"), "objected": mark("有异议")}
+COLUMNS = ("家庭编号", "乡镇（街道）", "确认期开始", "异议截止", "告知时间", "评议", "评议日期", "等什么")
+"""Of the list as a file."""
 
 Digits = Annotated[str, StringConstraints(pattern=r"^[0-9]{0,12}$")]
 Key = Annotated[str, Form(pattern=r"^[0-9a-f]{32}$")]
@@ -79,13 +84,14 @@ def show(
         townships=Households(office).list_townships(actor),
         acts=_acts(actor, waits_for),
         untold=Reviews(office).refusals.list_untold(actor)[:MOST_AT_ONCE] if actor.may(Permission.REVIEW) else [],
+        may_export=actor.may(Permission.EXPORT),
         may_write=actor.may(Permission.REVIEW) and actor.may(Permission.EXPORT),
         may_record=actor.may(Permission.DECIDE) and actor.may(Permission.EXPORT),
         waits_address=lambda one: with_query(request, waits_for=one, after=None),
         next_address=with_query(request, after=rows[PAGE - 1].confirmation_id) if len(rows) > PAGE else None,
         first_address=with_query(request, after=None) if after else None,
         today=office.today().isoformat(),
-        keys=[office.random_bytes(16).hex() for _ in range(6)],
+        keys=[office.random_bytes(16).hex() for _ in range(7)],
     )
 
 
@@ -117,27 +123,44 @@ def export(
     request: Request,
     actor: CurrentActor,
     office: CurrentOffice,
-    key: Key,
+    taking: CurrentTaking,
     file: Annotated[File, Form()],
-    format: Annotated[Literal["xlsx", "csv"], Form()] = "xlsx",
     township: Annotated[str, Form(pattern=r"^[0-9]{0,12}$")] = "",
     since: Day = "",
     until: Day = "",
-    reason: Line = "",
 ) -> Response:
     """A file of the confirmation. What has telephones or names in it takes a second person."""
     title, personal = _FILES[file]
     actor.require(Permission.DECIDE if file == "record" else Permission.REVIEW)
     # Whoever agrees sees no telephones by that, but has to be of the finance bureau as well.
     needs = Permission.DECIDE if file == "record" else Permission.SEE_SENSITIVE
-    wanted = Wanted(say(request, title), f"{title}.{format}", f"confirmations/{file}", needs, personal)
+    wanted = Wanted(say(request, title), f"{title}.{taking.format}", f"confirmations/{file}", needs, personal)
+    make = _maker(office, actor, file, taking, township, since, until)
+    return hand_out_file(request, actor, office, taking, wanted, make, back=HERE, back_words=say(request, "确认期"))
 
-    def step() -> Response:
-        make = _maker(office, actor, file, format, township, since, until, reason)
-        return hand_out(request, actor, office, wanted, make, reason=reason, key=key)
 
-    again = partial(results_page, request, actor, office, back=HERE, back_words=say(request, "确认期"))
-    return carry_out(request, step, again, form="reason")
+@router.post("/export-list")
+def export_list(
+    request: Request,
+    actor: CurrentActor,
+    office: CurrentOffice,
+    taking: CurrentTaking,
+    waits_for: Annotated[Literal["", "sms", "village", "days", "close"], Form()] = "",
+    area: Annotated[Digits, Form()] = "",
+) -> Response:
+    """What runs, as the filters show it: households without a person."""
+    require_any(actor, Permission.REVIEW, Permission.DECIDE, Permission.OBJECT)
+    out = ListOut(mark("确认期"), "confirmations", Permission.SEE_HOUSEHOLDS, COLUMNS)
+    place_of = request.app.state.site.place_of
+
+    def read(last: RunningRow | None) -> Sequence[RunningRow]:
+        after = last.confirmation_id if last else 0
+        return list_running(office, actor, waits_for or None, area, after=after, size=MOST_EXPORTED)
+
+    def make_rows() -> list[tuple[str, ...]]:
+        return [_cells(place_of, row) for row in walk(read)]
+
+    return hand_out_list(request, actor, office, taking, out, make_rows, back=HERE)
 
 
 def _acts(actor: Actor, waits_for: str) -> tuple[str, ...]:
@@ -165,23 +188,24 @@ def _do(
     return reviews.deliberations.record(actor, ids, act, day, why=why, key=key)
 
 
-def _maker(
-    office: Office, actor: Actor, file: File, format: Literal["xlsx", "csv"], township: str, since: str, until: str,
-    purpose: str,
-) -> Callable[[Path], int]:  # fmt: skip
-    """Writes the file. Texts that wait for a second person tell nobody yet: whoever sends them says so afterwards.
+def _maker(office: Office, actor: Actor, file: File, taking: Taking, township: str, since: str, until: str) -> Make:
+    """Writes the file. Texts that wait for a second person tell nobody yet: whoever sends them says so afterwards."""
+    reviews, format, purpose = Reviews(office), taking.format, taking.reason
 
-    Raises FormFault for a day that is none.
-    """
-    reviews = Reviews(office)
-    if file == "record":
-        first, last = (day_of(one, "reason", mark("请填起止日期")) for one in (since, until))
-        return lambda path: (
-            reviews.record_book.write(actor, path, format=format, purpose=purpose, first=first, last=last).rows
-        )
-    if file == "deliberation":
-        return lambda path: (
-            reviews.exports.write_deliberations(actor, path, format=format, purpose=purpose, township=township).rows
-        )
-    texts = reviews.exports if file == "sms" else reviews.refusals
-    return lambda path: texts.write_sms(actor, path, format=format, purpose=purpose, counts_as_told=False).rows
+    def write(path: Path) -> Exported:
+        if file == "record":
+            first, last = (day_of(one, "reason", mark("请填起止日期")) for one in (since, until))
+            return reviews.record_book.write(actor, path, format=format, purpose=purpose, first=first, last=last)
+        if file == "deliberation":
+            return reviews.exports.write_deliberations(actor, path, format=format, purpose=purpose, township=township)
+        texts = reviews.exports if file == "sms" else reviews.refusals
+        return texts.write_sms(actor, path, format=format, purpose=purpose, counts_as_told=False)
+
+    return lambda path: write(path).rows
+
+
+def _cells(place_of: Callable[[str], str], row: RunningRow) -> tuple[str, ...]:
+    return (
+        row.household_no, place_of(row.division), row.begun_on, row.ends_on, moment(row.sms_at),
+        VILLAGE_WORDS.get(row.village_result or "", ""), row.village_on or "", WAITS[row.waits_for],
+    )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Literal
 
@@ -12,12 +12,15 @@ from starlette.responses import HTMLResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
 from api.console.addresses import with_query
+from api.console.exporting import CurrentTaking, ListOut, hand_out_list, walk
 from api.console.faults import carry_out, seen_at
 from api.console.language import mark, say
-from api.console.rendering import render
+from api.console.names import dataset_words
+from api.console.rendering import moment, render
 from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.office import Office
 from matcher.households import Households
+from matcher.households.supplementing import Conflict
 
 router = APIRouter(prefix="/households/conflicts")
 
@@ -46,6 +49,10 @@ KINDS: Mapping[str, tuple[str, str]] = {
 }
 """What each kind is called, and what to do about it."""
 DONE = mark("冲突已处理。")
+TITLE = mark("名单冲突")
+AT_ONCE = 1_000
+COLUMNS = ("种类", "家庭编号", "人员", "姓名", "另一户", "乡镇（街道）", "发现时间")
+"""Of the file."""
 
 Kind = Literal[
     "", "person_in_two_households", "labels_differ", "too_many_members", "two_names_for_one_number", "label_changed"
@@ -73,7 +80,7 @@ def show_list(
     return render(
         request,
         "conflicts.html",
-        title=say(request, "名单冲突"),
+        title=say(request, TITLE),
         crumbs=[(say(request, "名单"), "/households")],
         rows=rows[:PAGE],
         counts=counts,
@@ -85,7 +92,32 @@ def show_list(
         kind_address=lambda one: with_query(request, kind=one, after=None, done=None),
         next_address=with_query(request, after=rows[PAGE - 1].conflict_id, done=None) if len(rows) > PAGE else None,
         first_address=with_query(request, after=None) if after else None,
+        may_export=actor.may(Permission.EXPORT),
+        key=office.random_bytes(16).hex(),
     )
+
+
+@router.post("/export")
+def export(
+    request: Request,
+    actor: CurrentActor,
+    office: CurrentOffice,
+    taking: CurrentTaking,
+    kind: Annotated[Kind, Form()] = "",
+    area: Annotated[Digits, Form()] = "",
+) -> Response:
+    """What is open, as the filters show it: names and numbers masked."""
+    out = ListOut(TITLE, "conflicts", Permission.SEE_HOUSEHOLDS, COLUMNS)
+    households, place_of = Households(office), request.app.state.site.place_of
+
+    def read(last: Conflict | None) -> Sequence[Conflict]:
+        after = last.conflict_id if last else 0
+        return households.page_conflicts(actor, kind=kind, area=area, after=after, size=AT_ONCE)
+
+    def make_rows() -> list[tuple[str, ...]]:
+        return [_cells(place_of, one) for one in walk(read)]
+
+    return hand_out_list(request, actor, office, taking, out, make_rows, back="/households/conflicts")
 
 
 @router.get("/{conflict}")
@@ -131,6 +163,14 @@ def settle(
     return carry_out(request, settle_it, partial(_page, request, actor, office, conflict, typed=typed), form="settle")
 
 
+def _cells(place_of: Callable[[str], str], one: Conflict) -> tuple[str, ...]:
+    others = "、".join(household_no for _, household_no in one.elsewhere)
+    return (
+        KINDS[one.kind][0], one.household_no, one.number, " / ".join(one.names), others,
+        place_of(one.division), moment(one.found_at),
+    )  # fmt: skip
+
+
 def _page(
     request: Request,
     actor: Actor,
@@ -159,6 +199,7 @@ def _page(
             for one in (conflict.household_id, *(number for number, _ in conflict.elsewhere))
         ],
         names=names,
+        dataset_words=dataset_words(request),
         typed=typed or {},
         may_reveal=actor.may(Permission.REVEAL) and bool(conflict.names),
         may_settle=actor.may(Permission.SETTLE_CONFLICT) and conflict.settled_at is None,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-import pyarrow as pa
 from fastapi import APIRouter, Form, Query, Request
 from pydantic import StringConstraints
 from starlette.responses import HTMLResponse, Response
@@ -25,17 +23,15 @@ from api.console.dashboard_view import (
     show_number,
     words_of,
 )
-from api.console.downloads import hand_out
 from api.console.errors import words_of_problem
+from api.console.exporting import CurrentTaking, ListOut, hand_out_list
 from api.console.language import mark, say
 from api.console.rendering import render
 from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.office import Office
-from matcher.downloads import Wanted
-from matcher.exports import write_export
 from matcher.figures.definitions import Unit
 from matcher.figures.records import Record
-from matcher.figures.service import LONGEST_TRACE, Figures, Trace
+from matcher.figures.service import Figures, Trace
 from matcher.reports.dashboard import Dashboards
 from matcher.reports.sight import Number
 from matcher.subsidy.lines import yuan
@@ -137,37 +133,28 @@ def download_records(
     request: Request,
     actor: CurrentActor,
     office: CurrentOffice,
+    taking: CurrentTaking,
     name: Annotated[Name, Form()],
     day: Annotated[date, Form()],
-    key: Key,
     township: Annotated[Township, Form()] = "",
     product: Annotated[Product, Form()] = "",
-    reason: Reason = "",
-    format: Annotated[Literal["xlsx", "csv"], Form()] = "xlsx",
 ) -> Response:
     """The whole list: numbers of records, no names."""
     figures = Figures(office)
-    zh = figures.trace(actor, name, day, township, product, limit=0).definition.zh
+    head = figures.trace(actor, name, day, township, product, limit=0)
+    columns = ("记录", "家庭", "乡镇（街道）", "产品", f"数值（{_unit(head)}）")
+    zh, unit = head.definition.zh, _unit_of(head)
+    out = ListOut(zh, f"figure_day/{day}", Permission.SEE_FIGURES, columns, part=str(day), numbers=columns[-1:])
 
-    def make(path: Path) -> int:
-        rows: list[tuple[str, ...]] = []
-        while len(rows) % LONGEST_TRACE == 0:
-            found = figures.trace(actor, name, day, township, product, offset=len(rows))
-            rows += [
-                (one.record, str(one.household_id or ""), one.township, one.product, _words(one.value, _unit_of(found)))
-                for one in found.records
-            ]
-            if len(found.records) < LONGEST_TRACE:
-                break
-        headings = ("记录", "家庭", "乡镇（街道）", "产品", f"数值（{_unit(found)}）")
-        columns = {
-            heading: pa.array([row[place] for row in rows], pa.string()) for place, heading in enumerate(headings)
-        }
-        write_export(path, columns, format=format, number_columns=headings[-1:])
-        return len(rows)
+    def make_rows() -> Iterator[tuple[str, ...]]:
+        offset = 0
+        while records := figures.trace(actor, name, day, township, product, offset=offset).records:
+            offset += len(records)
+            for one in records:
+                household = str(one.household_id or "")
+                yield one.record, household, one.township, one.product, _words(one.value, unit)
 
-    wanted = Wanted(f"{zh} {day}", f"{zh}-{day}.{format}", f"figure_day/{day}", Permission.SEE_FIGURES, personal=False)
-    return hand_out(request, actor, office, wanted, make, reason=reason, key=key)
+    return hand_out_list(request, actor, office, taking, out, make_rows, back=_board_address(day, township, product))
 
 
 def _day(request: Request, typed: str) -> tuple[date | None, list[tuple[str, str]]]:

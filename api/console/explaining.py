@@ -15,6 +15,7 @@ from api.bureau.services import CurrentActor, CurrentOffice
 from api.console.errors import words_of_problem
 from api.console.faults import refused
 from api.console.language import mark, say
+from api.console.names import county_names
 from api.console.rendering import render
 from matcher.bureau.actors import Permission
 from matcher.bureau.office import Office
@@ -95,7 +96,8 @@ def calculate(
             problems, status = found.problems, found.status
     return render(
         request, "calculator.html", title=say(request, "试算贴息"), crumbs=[(say(request, "贷款贴息"), "/loans")],
-        status=status, typed=typed, county=county, counties=counties, problems=problems, lines=lines, explain=explain,
+        status=status, typed=typed, county=county, counties=counties, county_names=county_names(office),
+        problems=problems, lines=lines, explain=explain,
         total=total(lines), by_year=totals_by_year(lines),
         policy=Policies(office).policy_for(county, date.fromisoformat(start)) if lines else None,
     )  # fmt: skip

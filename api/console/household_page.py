@@ -10,11 +10,11 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from api.console.check_entry import department_words
 from api.console.faults import carry_out, words_for
 from api.console.form_view import form_sections
 from api.console.household_view import HouseholdView, view
 from api.console.language import say
+from api.console.names import dataset_words, department_words
 from api.console.rendering import render
 from matcher.attachments import KINDS as IMAGE_KINDS
 from matcher.bureau.actors import Actor, Permission
@@ -91,6 +91,7 @@ def household_page(
         revealed=revealed or {},
         places=places or {},
         department_words=department_words(request),
+        dataset_words=dataset_words(request),
         may_reveal=actor.may(Permission.REVEAL),
         may_supplement=actor.may(Permission.SUPPLEMENT),
         may_see_place=actor.may(Permission.ACCEPT_VISIT),

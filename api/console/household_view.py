@@ -61,12 +61,14 @@ class Change:
 
 @dataclass(frozen=True)
 class Event:
-    """One line of the timeline: when (stored time), who, what kind of thing, its words (states or a verdict), why."""
+    """One line of the timeline: when (stored time), who, what kind of thing, its words (states or a verdict), and why:
+    reason codes, and a remark."""
 
     at: str
     who: str
     kind: str
     words: tuple[str, ...]
+    reasons: tuple[str, ...] = ()
     why: str = ""
 
 
@@ -181,7 +183,7 @@ def _fact(name: str, value: object) -> str:
 def _timeline(details: HouseholdDetails, file: CaseFile | None, visits: Sequence[VisitDetails]) -> list[Event]:
     """The newest first."""
     events = [
-        Event(step.at, step.account, mark("走访"), (VISIT.words[step.to_state],), _why_of(step))
+        Event(step.at, step.account, mark("走访"), (VISIT.words[step.to_state],), (), _why_of(step))
         for visit in visits
         for step in visit.moves
     ]
@@ -191,7 +193,8 @@ def _timeline(details: HouseholdDetails, file: CaseFile | None, visits: Sequence
             move.account,
             mark("家庭"),
             (HOUSEHOLD.words[move.from_state], HOUSEHOLD.words[move.to_state]),
-            " ".join([*move.reasons, move.remark]).strip(),
+            tuple(move.reasons),
+            move.remark.strip(),
         )
         for move in details.moves
     ]
@@ -207,7 +210,7 @@ def _why_of(step: VisitMove) -> str:
 def _decided(file: CaseFile) -> Iterator[Event]:
     for one in file.decisions:
         verdict = VERDICT_WORDS[one.verdict]
-        yield Event(one.proposed_at, one.proposed_by, mark("提出意见"), (verdict,), " ".join(one.reasons))
+        yield Event(one.proposed_at, one.proposed_by, mark("提出意见"), (verdict,), tuple(one.reasons))
         if one.decided_at and one.decided_by:
             answer = file.answers.get(one.decision_id, "")
-            yield Event(one.decided_at, one.decided_by, _ANSWERED[one.state], (verdict,), answer)
+            yield Event(one.decided_at, one.decided_by, _ANSWERED[one.state], (verdict,), (), answer)

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
-from pathlib import Path as FilePath
 from typing import Annotated, Literal
 
-import pyarrow as pa
 from fastapi import APIRouter, Form, Path, Query, Request
 from pydantic import StringConstraints
 from starlette.responses import HTMLResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
 from api.console.addresses import with_query
-from api.console.downloads import hand_out
 from api.console.errors import words_of_problem
-from api.console.faults import carry_out
+from api.console.exporting import CurrentTaking, ListOut, hand_out_list, walk
 from api.console.household_page import attempt, household_page
-from api.console.language import say
-from api.console.outcomes import results_page
+from api.console.language import mark, say
 from api.console.refining import acts_for
 from api.console.rendering import moment, render
-from matcher.bureau.actors import Actor, Permission
-from matcher.bureau.office import Office
-from matcher.downloads import Wanted
-from matcher.exports import Format, write_export
+from matcher.bureau.actors import Permission
 from matcher.households import HouseholdFilter, Households
 from matcher.households.showing import MAX_PAGE, HouseholdRow
 from matcher.personal.reveal import Personal, RevealField, SearchInvalid
@@ -100,27 +92,25 @@ def export(
     request: Request,
     actor: CurrentActor,
     office: CurrentOffice,
-    key: Annotated[str, Form(pattern=r"^[0-9a-f]{32}$")],
-    format: Annotated[Literal["xlsx", "csv"], Form()] = "xlsx",
+    taking: CurrentTaking,
     area: Annotated[Digits, Form()] = "",
     state: Annotated[State, Form()] = "",
     year: Annotated[Year, Form()] = "",
     conflicts: Annotated[bool, Form()] = False,
     code: Annotated[OptionalReason, Form()] = "",
     bank: Annotated[Bank, Form()] = "",
-    reason: Line = "",
 ) -> Response:
     """The list as the filters show it, without a person."""
     chosen = HouseholdFilter(area, state, int(year) if year else None, conflicts, code, bank)
-    wanted = Wanted(say(request, "家庭名单"), f"家庭名单.{format}", "households", Permission.SEE_HOUSEHOLDS, False)
-    place_of = request.app.state.site.place_of
+    out = ListOut(mark("家庭名单"), "households", Permission.SEE_HOUSEHOLDS, COLUMNS)
+    households, place_of = Households(office), request.app.state.site.place_of
 
-    def make(path: FilePath) -> int:
-        return write_list(office, actor, chosen, place_of, path, format)
+    def read(last: HouseholdRow | None) -> Sequence[HouseholdRow]:
+        return households.list(actor, chosen, after=last.household_id if last else 0, size=MAX_PAGE)
 
-    again = partial(results_page, request, actor, office, back="/households", back_words=say(request, "名单"))
-    step = partial(hand_out, request, actor, office, wanted, make, reason=reason, key=key)
-    return carry_out(request, step, again, form="reason")
+    return hand_out_list(
+        request, actor, office, taking, out, lambda: [_cells(place_of, row) for row in walk(read)], back="/households"
+    )
 
 
 @router.post("/households/search")
@@ -182,22 +172,9 @@ def image(visit: Number, attachment: Number, actor: CurrentActor, office: Curren
     return Response(Visits(office).read_image(actor, visit, attachment), media_type="image/jpeg")
 
 
-def write_list(
-    office: Office, actor: Actor, wanted: HouseholdFilter, place_of: Callable[[str], str], path: FilePath,
-    format: Format,
-) -> int:  # fmt: skip
-    """Every household that the filter shows; returns how many. Raises NotAllowed, OSError."""
-    households, rows = Households(office), list[HouseholdRow]()
-    while more := households.list(actor, wanted, after=rows[-1].household_id if rows else 0, size=MAX_PAGE):
-        rows += more
-    cells = [
-        (
-            row.household_no, str(row.list_year), place_of(row.township), row.division, row.household_size,
-            str(row.members), "是" if row.expanding else "否", describe(row.reasons), HOUSEHOLD.words[row.state],
-            moment(row.state_since)[:10], row.bank or "",
-        )
-        for row in rows
-    ]  # fmt: skip
-    columns = {name: pa.array([row[place] for row in cells], pa.string()) for place, name in enumerate(COLUMNS)}
-    write_export(path, columns, format=format)
-    return len(rows)
+def _cells(place_of: Callable[[str], str], row: HouseholdRow) -> tuple[str, ...]:
+    return (
+        row.household_no, str(row.list_year), place_of(row.township), row.division, row.household_size,
+        str(row.members), "是" if row.expanding else "否", describe(row.reasons), HOUSEHOLD.words[row.state],
+        moment(row.state_since)[:10], row.bank or "",
+    )  # fmt: skip

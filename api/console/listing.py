@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import partial
+from pathlib import Path
 from typing import Annotated, Literal
 
-import pyarrow as pa
 from fastapi import APIRouter, Form, Query, Request
 from pydantic import StringConstraints
 from starlette.responses import HTMLResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
 from api.console.addresses import with_query
-from api.console.downloads import hand_out
-from api.console.faults import carry_out
+from api.console.exporting import CurrentTaking, ListOut, hand_out_file, hand_out_list, walk
 from api.console.language import mark, say
 from api.console.outcomes import results_page
 from api.console.rendering import render
-from matcher.bureau.actors import Actor, Permission
+from matcher.bureau.actors import Permission
 from matcher.bureau.bulk import Outcome
-from matcher.bureau.office import Office
 from matcher.downloads import Wanted
-from matcher.downloads.packing import Make
-from matcher.exports import write_export
 from matcher.households import Households
 from matcher.reasons import REASONS, describe
 from matcher.reviews import Reviews
@@ -36,6 +31,7 @@ router = APIRouter(prefix="/households/final")
 
 PAGE = 50
 MOST_AT_ONCE = 200
+TITLE = mark("最终名单")
 STAYS: Mapping[Stays, str] = {
     "present": mark("在名单上"),
     "waiting": mark("变更待复核"),
@@ -128,25 +124,21 @@ def export(
     request: Request,
     actor: CurrentActor,
     office: CurrentOffice,
-    key: Key,
-    format: Annotated[Literal["xlsx", "csv"], Form()] = "xlsx",
+    taking: CurrentTaking,
     stays: Annotated[Literal["present", "waiting", "suspended", "ended", "all"], Form()] = "present",
     area: Annotated[str, Form(pattern=r"^[0-9]{0,12}$")] = "",
-    reason: Line = "",
 ) -> Response:
     """What the list shows: households without a person."""
-    wanted = Wanted(
-        say(request, "最终名单"), f"最终名单.{format}", "households/final", Permission.SEE_HOUSEHOLDS, False
-    )
+    out = ListOut(TITLE, "households/final", Permission.SEE_HOUSEHOLDS, COLUMNS)
+    listings = Reviews(office).listings
 
-    def make(path: object) -> int:
-        rows = _all(office, actor, stays, area)
-        cells = [_cells(request, row) for row in rows]
-        columns = {name: pa.array([row[place] for row in cells], pa.string()) for place, name in enumerate(COLUMNS)}
-        write_export(path, columns, format=format)  # type: ignore[arg-type]
-        return len(rows)
+    def read(last: StayRow | None) -> Sequence[StayRow]:
+        return listings.list_page(actor, stays, area, after=last.listing_id if last else 0, size=1_000)
 
-    return _hand_out(request, actor, office, wanted, make, reason, key)
+    def make_rows() -> list[tuple[str, ...]]:
+        return [_cells(request, row) for row in walk(read)]
+
+    return hand_out_list(request, actor, office, taking, out, make_rows, back="/households/final")
 
 
 @router.post("/export-bank")
@@ -154,35 +146,19 @@ def export_for_bank(
     request: Request,
     actor: CurrentActor,
     office: CurrentOffice,
-    key: Key,
+    taking: CurrentTaking,
     bank: Annotated[str, Form(pattern=r"^[0-9a-f]{8,128}$")],
-    format: Annotated[Literal["xlsx", "csv"], Form()] = "xlsx",
-    reason: Line = "",
 ) -> Response:
     """A bank's own customers' families with their numbers, so that it can lend to them: two persons."""
-    wanted = Wanted(
-        say(request, "最终名单（银行）"), f"最终名单（银行）.{format}", "households/final", Permission.SEE_LOANS, True
-    )
+    name = f"最终名单（银行）.{taking.format}"
+    wanted = Wanted(say(request, "最终名单（银行）"), name, "households/final", Permission.SEE_LOANS, True)
     exports = Reviews(office).exports
-    return _hand_out(
-        request, actor, office, wanted,
-        lambda path: exports.write_final_list(actor, path, format=format, purpose=reason, bank=bank).rows, reason, key,
-    )  # fmt: skip
 
+    def make(path: Path) -> int:
+        return exports.write_final_list(actor, path, format=taking.format, purpose=taking.reason, bank=bank).rows
 
-def _hand_out(
-    request: Request, actor: Actor, office: Office, wanted: Wanted, make: Make, reason: str, key: str
-) -> Response:
-    again = partial(results_page, request, actor, office, back="/households/final", back_words=say(request, "最终名单"))
-    step = partial(hand_out, request, actor, office, wanted, make, reason=reason, key=key)
-    return carry_out(request, step, again, form="reason")
-
-
-def _all(office: Office, actor: Actor, stays: Stays, area: str) -> Sequence[StayRow]:
-    listings, rows = Reviews(office).listings, list[StayRow]()
-    while more := listings.list_page(actor, stays, area, after=rows[-1].listing_id if rows else 0, size=1_000):
-        rows += more
-    return rows
+    back_words = say(request, TITLE)
+    return hand_out_file(request, actor, office, taking, wanted, make, back="/households/final", back_words=back_words)
 
 
 def _cells(request: Request, row: StayRow) -> tuple[str, ...]:

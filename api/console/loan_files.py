@@ -7,19 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path as FilePath
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, File, Form, Path, Query, Request, UploadFile
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
 from api.console.addresses import with_query
-from api.console.downloads import hand_out
 from api.console.errors import words_of_problem
+from api.console.exporting import MOST_EXPORTED, CurrentTaking, ListOut, hand_out_file, hand_out_list, walk
 from api.console.faults import carry_out
 from api.console.language import language_of, mark, say
 from api.console.paging import Page
-from api.console.rendering import render
+from api.console.rendering import moment, render
 from api.console.uploads import read_table_upload
 from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.office import Office
@@ -28,7 +28,7 @@ from matcher.loans import Loans
 from matcher.loans.exporting import write_rejects
 from matcher.loans.file_import import RowReject
 from matcher.loans.held_files import HeldFile
-from matcher.loans.imported_files import ImportedFiles
+from matcher.loans.imported_files import ImportedFile, ImportedFiles
 from matcher.rejects import ROW_REASONS
 
 router = APIRouter(prefix="/loans/files")
@@ -36,6 +36,8 @@ router = APIRouter(prefix="/loans/files")
 PAGE = 100
 FILES = 50
 _FIELD = "file"
+COLUMNS = ("编号", "业务日期", "银行", "行数", "已登记", "未登记", "登记人", "登记时间", "文件摘要（SHA-256）")
+"""Of the list as a file."""
 Number = Annotated[int, Path(ge=1, le=2**53)]
 Key = Annotated[str, Form(pattern=r"^[0-9a-f]{32}$")]
 Line = Annotated[str, Form(max_length=200)]
@@ -130,25 +132,44 @@ def show(
     )  # fmt: skip
 
 
+@router.post("/export")
+def export_list(request: Request, actor: CurrentActor, office: CurrentOffice, taking: CurrentTaking) -> Response:
+    """Every file that the list shows, the newest first."""
+    out = ListOut(mark("银行日报文件"), "loan_file", Permission.SEE_LOANS, COLUMNS)
+    files = ImportedFiles(office)
+
+    def read(last: ImportedFile | None) -> Sequence[ImportedFile]:
+        return files.list(actor, before=last.file_id if last else 2**53, limit=1_000)
+
+    def make_rows() -> list[tuple[str, ...]]:
+        return [_cells(one) for one in walk(read, most=MOST_EXPORTED)]
+
+    return hand_out_list(request, actor, office, taking, out, make_rows, back="/loans/files")
+
+
 @router.post("/{file}/export")
 def export(
-    request: Request,
-    file: Number,
-    actor: CurrentActor,
-    office: CurrentOffice,
-    key: Key,
-    format: Annotated[Literal["xlsx", "csv"], Form()] = "xlsx",
-    reason: Line = "",
+    request: Request, file: Number, actor: CurrentActor, office: CurrentOffice, taking: CurrentTaking
 ) -> Response:
     """The rows that were not entered, ID numbers masked: for whoever mends the file."""
     rejects = ImportedFiles(office).rejects(actor, file)
 
     def make(path: FilePath) -> int:
-        return write_rejects(path, rejects, [one.why for one in in_words(request, rejects)], format)
+        return write_rejects(path, rejects, [one.why for one in in_words(request, rejects)], taking.format)
 
-    title = say(request, "退回行清单")
-    wanted = Wanted(title, f"退回行清单-{file}.{format}", f"loan_file/{file}", Permission.SEE_LOANS, personal=False)
-    return hand_out(request, actor, office, wanted, make, reason=reason, key=key)
+    title, name = say(request, "退回行清单"), f"退回行清单-{file}.{taking.format}"
+    wanted = Wanted(title, name, f"loan_file/{file}", Permission.SEE_LOANS, personal=False)
+    back_words = say(request, "银行日报文件")
+    return hand_out_file(
+        request, actor, office, taking, wanted, make, back=f"/loans/files/{file}", back_words=back_words
+    )
+
+
+def _cells(one: ImportedFile) -> tuple[str, ...]:
+    return (
+        str(one.file_id), one.business_date, one.bank, str(one.rows), str(one.accepted), str(one.rejected),
+        one.imported_by, moment(one.imported_at), one.sha256,
+    )  # fmt: skip
 
 
 def in_words(request: Request, rejects: Sequence[RowReject]) -> list[RejectLine]:
@@ -182,6 +203,7 @@ def _list_page(
     return render(
         request, "loan-files.html", title=say(request, "银行日报文件"), crumbs=[(say(request, "贷款贴息"), "/loans")],
         status=status, rows=rows[:FILES], problems=problems or [], may_enter=actor.may(Permission.ENTER_LOANS),
+        may_export=actor.may(Permission.EXPORT), key=office.random_bytes(16).hex(),
         next_address=f"/loans/files?before={rows[FILES - 1].file_id}" if len(rows) > FILES else None,
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
 from api.console.addresses import with_query
-from api.console.downloads import hand_out
+from api.console.exporting import CurrentTaking, hand_out_file
 from api.console.language import mark, say
 from api.console.loan_view import product_names
 from api.console.rendering import render
@@ -93,9 +93,7 @@ def export(
     request: Request,
     actor: CurrentActor,
     office: CurrentOffice,
-    key: Key,
-    format: Annotated[Literal["xlsx", "csv"], Form()] = "xlsx",
-    reason: Line = "",
+    taking: CurrentTaking,
     bank: Annotated[str, Form(pattern=r"^([0-9a-f]{64})?$")] = "",
     township: Annotated[Digits, Form()] = "",
     state: Annotated[State, Form()] = "",
@@ -107,11 +105,11 @@ def export(
     wanted = Filter(state, subsidy_state, product, township, bank, None, "", number)
 
     def make(path: FilePath) -> int:
-        return write_loans(path, Loans(office).find(actor, wanted, limit=-1), format)
+        return write_loans(path, Loans(office).find(actor, wanted, limit=-1), taking.format)
 
     title = say(request, "贷款清单")
-    out = Wanted(title, f"贷款清单.{format}", "loan", Permission.SEE_LOANS, personal=False)
-    return hand_out(request, actor, office, out, make, reason=reason, key=key)
+    out = Wanted(title, f"贷款清单.{taking.format}", "loan", Permission.SEE_LOANS, personal=False)
+    return hand_out_file(request, actor, office, taking, out, make, back="/loans", back_words=say(request, "贷款贴息"))
 
 
 def _bank(office: Office, actor: Actor, name: str) -> str:

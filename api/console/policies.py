@@ -12,10 +12,13 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
 from api.console.addresses import with_notice
+from api.console.exporting import CurrentTaking, ListOut, first_of, hand_out_list
 from api.console.faults import refused
 from api.console.language import language_of, mark, say
+from api.console.names import county_names, policy_words
 from api.console.policy_view import Say, compare, rules_of, targets_of
-from api.console.rendering import render
+from api.console.rendering import moment, render
+from api.console.sections import BY_PATH
 from api.console.uploads import read_upload
 from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.office import Office
@@ -32,6 +35,11 @@ STATES: Mapping[str, tuple[str, str]] = {
     "adopted": (mark("已采用"), "good"),
     "withdrawn": (mark("已撤回"), "plain"),
 }
+COLUMNS = (
+    "县（市、区）", "区划代码", "版本", "状态", "今天生效", "自", "至", "提出", "提出时间", "采用", "采用时间",
+    "SHA-256",
+)  # fmt: skip
+"""Of the list as a file."""
 DONE = {
     "proposed": mark("已提出。请另一位有权的人看过后采用。"),
     "adopted": mark("已采用；到生效日起按它办理。"),
@@ -60,15 +68,29 @@ WhichSha256 = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")]
 @router.get("/policies")
 def show_list(request: Request, actor: CurrentActor, office: CurrentOffice, done: str = "") -> HTMLResponse:
     """Every version that was put forward here, what is in force first."""
-    policies = Policies(office)
     in_force = _in_force(office)
-    records = sorted(policies.list(), key=lambda one: (one.sha256 not in in_force.values(), one.state != "proposed"))
+    records = _list(office, in_force)
     return render(
         request, "policies.html", title=say(request, "政策"), records=records, states=STATES,
         in_force=set(in_force.values()), without=sorted(office.divisions - in_force.keys()),
         today=office.today().isoformat(), done=say(request, DONE.get(done, "")),
         proposes=actor.may(Permission.PROPOSE_POLICY), tries=actor.may(Permission.SEE_SENSITIVE),
+        names=county_names(office), words=policy_words(office, records), may_export=actor.may(Permission.EXPORT),
+        key=office.random_bytes(16).hex(),
     )  # fmt: skip
+
+
+@router.post("/policies/_export")
+def export(request: Request, actor: CurrentActor, office: CurrentOffice, taking: CurrentTaking) -> Response:
+    """Every version that was put forward here, and what became of it."""
+    needs = first_of(actor, *BY_PATH["policies"].any_of)
+    out = ListOut(mark("政策"), "policies", needs, COLUMNS)
+    in_force, names = _in_force(office), county_names(office)
+
+    def make_rows() -> list[tuple[str, ...]]:
+        return [_cells(one, names, in_force) for one in _list(office, in_force)]
+
+    return hand_out_list(request, actor, office, taking, out, make_rows, back="/policies")
 
 
 @router.get("/policies/_propose")
@@ -113,6 +135,7 @@ def show_comparison(
         differences = compare(left, right, spoken(request), english=language_of(request) == "en")
     return render(
         request, "policy-compare.html", title=say(request, "比较两个版本"), records=records, before=before, after=after,
+        versions=policy_words(office, records),
         by_sha256={one.sha256: one for one in records}, everything=all_, crumbs=[(say(request, "政策"), "/policies")],
         differences=[one for one in differences if one.changed or all_],
         changed=sum(one.changed for one in differences),
@@ -184,6 +207,21 @@ def _show(
         problems=problems or [],
         status=status,
     )
+
+
+def _list(office: Office, in_force: Mapping[str, str]) -> list[PolicyRecord]:
+    """What is in force today first, then what waits for a second person."""
+    return sorted(
+        Policies(office).list(), key=lambda one: (one.sha256 not in in_force.values(), one.state != "proposed")
+    )
+
+
+def _cells(one: PolicyRecord, names: Mapping[str, str], in_force: Mapping[str, str]) -> tuple[str, ...]:
+    return (
+        names.get(one.county, ""), one.county, one.version, STATES[one.state][0],
+        "是" if one.sha256 in in_force.values() else "否", one.valid_from, one.valid_to, one.proposed_by,
+        moment(one.proposed_at), one.adopted_by or "", moment(one.adopted_at), one.sha256,
+    )  # fmt: skip
 
 
 def _may_adopt(actor: Actor, record: PolicyRecord) -> bool:

@@ -8,33 +8,39 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from functools import partial
 from pathlib import Path as FilePath
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, File, Form, Path, Request, UploadFile
 from pydantic import StringConstraints
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
-from api.console.downloads import hand_out
 from api.console.errors import words_of_problem
-from api.console.faults import carry_out, refused
-from api.console.language import say
+from api.console.exporting import CurrentTaking, ListOut, hand_out_file, hand_out_list
+from api.console.faults import refused
+from api.console.language import mark, say
+from api.console.names import county_names, policy_words
 from api.console.policies import fault_words
-from api.console.rendering import render
+from api.console.rendering import moment, render
 from api.console.trying import TrialWorker
 from api.console.uploads import read_upload
 from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.office import Office
 from matcher.downloads import Wanted
 from matcher.households import Policies
-from matcher.households.trials import Trials, write_trial
+from matcher.households.trials import Trial, Trials, write_trial
 from matcher.policy import PolicyInvalid, PolicyUnknown
 from psi.errors import InputError
 
 router = APIRouter()
 
+TRIAL_STATES = {"running": mark("未算完"), "done": mark("已算完"), "failed": mark("未算成")}
+COLUMNS = (
+    "试算", "县（市、区）", "版本", "SHA-256", "以哪一天为准", "状态", "现在符合（户）", "试算后符合（户）",
+    "何人", "何时", "算完",
+)  # fmt: skip
+"""Of the list as a file."""
 REFRESH_S = 2  # while it is computed
 _AMOUNT = re.compile(r"[0-9]{1,8}(\.[0-9]{1,2})?")
 
@@ -94,6 +100,17 @@ def ask(
     return _show_list(request, actor, office, typed, problems)
 
 
+@router.post("/policies/trials/_export")
+def export_list(request: Request, actor: CurrentActor, office: CurrentOffice, taking: CurrentTaking) -> Response:
+    """Every trial, the newest first, with what it would change."""
+    out, names = ListOut(mark("政策试算"), "policy/trial", Permission.SEE_SENSITIVE, COLUMNS), county_names(office)
+
+    def make_rows() -> list[tuple[str, ...]]:
+        return [_cells(one, names) for one in Trials(office).list_all(actor)]
+
+    return hand_out_list(request, actor, office, taking, out, make_rows, back="/policies/trials")
+
+
 @router.get("/policies/trials/{trial}")
 def show(request: Request, trial: Number, actor: CurrentActor, office: CurrentOffice) -> HTMLResponse:
     """The trial's result, or that it is being computed: then the page comes again by itself."""
@@ -110,23 +127,17 @@ def ask_again(request: Request, trial: Number, key: Key, actor: CurrentActor, of
 
 @router.post("/policies/trials/{trial}/export")
 def export(
-    request: Request,
-    trial: Number,
-    actor: CurrentActor,
-    office: CurrentOffice,
-    key: Key,
-    format: Annotated[Literal["xlsx", "csv"], Form()],
-    reason: Annotated[str, Form(max_length=300)] = "",
+    request: Request, trial: Number, actor: CurrentActor, office: CurrentOffice, taking: CurrentTaking
 ) -> Response:
     found = Trials(office).show(actor, trial)
 
     def make(path: FilePath) -> int:
-        return write_trial(path, found, format=format)
+        return write_trial(path, found, format=taking.format)
 
-    title = say(request, "政策试算")
-    wanted = Wanted(title, f"政策试算-{trial}.{format}", f"policy/trial/{trial}", Permission.SEE_SENSITIVE, False)
-    step = partial(hand_out, request, actor, office, wanted, make, reason=reason, key=key)
-    return carry_out(request, step, partial(_show, request, actor, office, trial), form="result")
+    title, name = say(request, "政策试算"), f"政策试算-{trial}.{taking.format}"
+    wanted = Wanted(title, name, f"policy/trial/{trial}", Permission.SEE_SENSITIVE, False)
+    back, back_words = f"/policies/trials/{trial}", say(request, "试算")
+    return hand_out_file(request, actor, office, taking, wanted, make, back=back, back_words=back_words)
 
 
 def _show(
@@ -151,6 +162,7 @@ def _show(
         trial=trial,
         is_at_work=is_at_work,
         found=found,
+        counties=county_names(office),
         comes_in=_side(found.comes_in) if found else None,
         falls_out=_side(found.falls_out) if found else None,
         known={one.sha256: one.version for one in Policies(office).list()},
@@ -170,13 +182,24 @@ def _show_list(
     problems: list[tuple[str, str]] | None = None,
 ) -> HTMLResponse:
     trials = Trials(office).list_all(actor)
-    worker = _worker(request)
+    worker, records = _worker(request), Policies(office).list()
     return render(
         request, "policy-trials.html", title=say(request, "试算"), trials=trials, problems=problems or [],
         at_work={one.trial_id for one in trials if worker.is_at_work(one.trial_id)}, faults_of=dict(problems or []),
-        records=Policies(office).list(), typed={"policy": "", "on": "", "cost_each": "", **typed},
-        key=office.random_bytes(16).hex(), crumbs=[(say(request, "政策"), "/policies")],
+        records=records, words=policy_words(office, records), counties=county_names(office),
+        typed={"policy": "", "on": "", "cost_each": "", **typed},
+        may_export=actor.may(Permission.EXPORT), key=office.random_bytes(16).hex(),
+        crumbs=[(say(request, "政策"), "/policies")],
         status=422 if problems else 200,
+    )  # fmt: skip
+
+
+def _cells(one: Trial, names: Mapping[str, str]) -> tuple[str, ...]:
+    found = one.simulation
+    counts = (str(found.fits_now), str(found.fits_then)) if found else ("", "")
+    return (
+        str(one.trial_id), names.get(one.county, one.county), one.version, one.sha256, one.on_day,
+        TRIAL_STATES[one.state], *counts, one.account, moment(one.asked_at), moment(one.done_at),
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.console.language import mark
+from api.console.names import DEPARTMENTS
 from matcher.policy import Policy
 from matcher.reasons import REASONS
 from matcher.subsidy.lines import yuan
@@ -59,6 +60,7 @@ LABELS: Mapping[str, str] = {
 _AMOUNTS = frozenset({"income.limit", "loan.household_cap", "subsidy.paid_within"})
 _VALUES: Mapping[str, Mapping[str, str]] = {
     "income.reading": {"flat": mark("不折算"), "scaled": mark("按人数折算")},
+    "checks.required": DEPARTMENTS,
     "subsidy.model": {"excess_share": mark("按比例承担高出目标利率的部分"), "fixed_points": mark("固定百分点")},
     "confirmation.ways": {"sms": mark("短信通知"), "village": mark("村小组评议")},
 }

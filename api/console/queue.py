@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
 from typing import Annotated, Literal, get_args
 from urllib.parse import unquote
 
-import pyarrow as pa
 from fastapi import APIRouter, Form, Query, Request
 from pydantic import StringConstraints
 from starlette.responses import HTMLResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
 from api.console.addresses import with_query
-from api.console.downloads import hand_out
 from api.console.errors import words_of_problem
-from api.console.faults import carry_out
+from api.console.exporting import CurrentTaking, ListOut, hand_out_list
 from api.console.language import mark, say
-from api.console.outcomes import results_page
 from api.console.rendering import render
 from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.office import Office
-from matcher.downloads import Wanted
-from matcher.exports import Format, write_export
 from matcher.households import Households
 from matcher.reasons import REASONS, describe
 from matcher.reviews import Reviews
@@ -36,6 +29,7 @@ from matcher.waiting import what_comes
 
 router = APIRouter()
 
+TITLE = mark("工作台")
 STAGES: Mapping[Stage, str] = {
     "to_propose": mark("待审核"),
     "to_confirm": mark("待复核"),
@@ -51,6 +45,12 @@ VERDICTS: Mapping[Stage, tuple[str, ...]] = {
     "not_met": ("give_up",),
 }
 """What can be proposed for many rows of a queue at once."""
+STATES: Mapping[Stage, tuple[str, ...]] = {
+    "to_propose": ("PENDING_REVIEW", "IN_REVIEW"),
+    "to_confirm": ("IN_REVIEW", "TO_VISIT", "RETURNED", "FINAL", "SUSPENDED"),
+    "not_met": ("TO_VISIT", "RETURNED"),
+}
+"""Of a household, by stage; the stages that are left out have one each."""
 PAGE = 50
 COLUMNS = (
     "家庭编号", "户主", "人数", "乡镇（街道）", "状态", "原因标签", "停留天数", "超期", "领取人", "提出人", "下一步",
@@ -61,6 +61,7 @@ Act = Literal["claim", "release", "propose", "confirm", "begin", "close"]
 Verdict = Literal["approve", "reject", "return", "give_up"]
 _PICK = re.compile(r"([0-9]{1,15})/([^/]{1,60})(?:/([0-9]{1,15})/([0-9a-f]{64}))?")
 
+State = Literal["", "PENDING_REVIEW", "IN_REVIEW", "TO_VISIT", "RETURNED", "FINAL", "SUSPENDED"]
 Claimed = Annotated[str, Query(pattern=CLAIMED)]
 Digits = Annotated[str, StringConstraints(pattern=r"^[0-9]{0,12}$")]
 OptionalReason = Annotated[str, StringConstraints(pattern=r"^(N[0-9X][0-9])?$")]
@@ -100,11 +101,12 @@ def show(
     reason: OptionalReason = "",
     late_after_days: Annotated[int, Query(ge=0, le=3_650)] = 15,
     late_only: bool = False,
+    state: State = "",
     after: str | None = None,
 ) -> HTMLResponse:
     """One page of a queue; its address holds the filters, so it can be sent to a colleague."""
     stage = stage or ("to_propose" if actor.may(Permission.REVIEW) else "to_confirm")
-    wanted = QueueFilter(stage, township, claimed, reason, late_after_days, late_only)
+    wanted = QueueFilter(stage, township, claimed, reason, late_after_days, late_only, state)
     queue = Reviews(office).queue
     page = queue.page(actor, wanted, after=after, size=PAGE)
     return render(
@@ -113,7 +115,7 @@ def show(
         title=say(request, "工作台"),
         stages=STAGES,
         totals={
-            one: page.total if one == stage else queue.count(actor, replace(wanted, stage=one))
+            one: page.total if one == stage and not state else queue.count(actor, replace(wanted, stage=one, state=""))
             for one in get_args(Stage)
         },
         wanted=wanted,
@@ -123,7 +125,8 @@ def show(
         next_steps={item.household_id: next_step(actor, item, office) for item in page.items},
         next_address=with_query(request, after=page.next) if page.next else None,
         first_address=with_query(request, after=None),
-        stage_address=lambda one: with_query(request, stage=one, after=None),
+        stage_address=lambda one: with_query(request, stage=one, state=None, after=None),
+        states={one: HOUSEHOLD.words[one] for one in STATES.get(stage, ())},
         townships=Households(office).list_townships(actor),
         claimants=[name for name in queue.list_claimants(actor) if name != actor.name],
         reasons=REASONS if actor.may(Permission.SEE_SENSITIVE) else {},
@@ -165,51 +168,42 @@ def export(
     request: Request,
     actor: CurrentActor,
     office: CurrentOffice,
-    key: Key,
+    taking: CurrentTaking,
     stage: Annotated[Stage, Form()],
-    format: Annotated[Literal["xlsx", "csv"], Form()] = "xlsx",
     township: Annotated[Digits, Form()] = "",
     claimed: Annotated[str, Form(pattern=CLAIMED)] = "all",
     reason_code: Annotated[OptionalReason, Form()] = "",
     late_after_days: Annotated[int, Form(ge=0, le=3_650)] = 15,
     late_only: Annotated[bool, Form()] = False,
-    reason: Annotated[str, Form(max_length=300)] = "",
+    state: Annotated[State, Form()] = "",
 ) -> Response:
-    """The queue as the filters show it, masked. ``reason`` is what the file is for."""
-    chosen = QueueFilter(stage, township, claimed, reason_code, late_after_days, late_only)
-    title = f"{say(request, '工作台')} {say(request, STAGES[stage])}"
-    wanted = Wanted(title, f"工作台.{format}", f"queue/{stage}", Permission.SEE_HOUSEHOLDS, personal=False)
+    """The queue as the filters show it, masked."""
+    chosen = QueueFilter(stage, township, claimed, reason_code, late_after_days, late_only, state)
+    out = ListOut(TITLE, f"queue/{stage}", Permission.SEE_HOUSEHOLDS, COLUMNS, part=say(request, STAGES[stage]))
     place_of = request.app.state.site.place_of
 
-    def make(path: Path) -> int:
-        return write_queue(office, actor, chosen, place_of, path, format)
+    def make_rows() -> list[tuple[str, ...]]:
+        return [_cells(actor, office, place_of, row) for row in _every(office, actor, chosen)]
 
-    again = partial(results_page, request, actor, office, back="/queue", back_words=say(request, "工作台"))
-    step = partial(hand_out, request, actor, office, wanted, make, reason=reason, key=key)
-    return carry_out(request, step, again, form="reason")
+    return hand_out_list(request, actor, office, taking, out, make_rows, back="/queue")
 
 
-def write_queue(
-    office: Office, actor: Actor, wanted: QueueFilter, place_of: Callable[[str], str], path: Path, format: Format
-) -> int:
-    """Every household that the filter shows; returns how many. Raises NotAllowed, OSError."""
-    queue, rows, after = Reviews(office).queue, list[QueueItem](), None
+def _every(office: Office, actor: Actor, wanted: QueueFilter) -> Iterator[QueueItem]:
+    """Every household that the filter shows. Raises NotAllowed."""
+    queue, after = Reviews(office).queue, None
     while True:
         page = queue.page(actor, wanted, after=after, size=LARGEST_PAGE)
-        rows += page.items
+        yield from page.items
         if (after := page.next) is None:
-            break
-    cells = [
-        (
-            row.household_no, row.applicant, row.members, place_of(row.township), HOUSEHOLD.words[row.state],
-            describe(row.reasons), str(row.waits_days), "超期" if row.is_late else "", row.claimed_by or "",
-            row.proposed_by or "", next_step(actor, row, office),
-        )
-        for row in rows
-    ]  # fmt: skip
-    columns = {name: pa.array([row[place] for row in cells], pa.string()) for place, name in enumerate(COLUMNS)}
-    write_export(path, columns, format=format)
-    return len(rows)
+            return
+
+
+def _cells(actor: Actor, office: Office, place_of: Callable[[str], str], row: QueueItem) -> tuple[str, ...]:
+    return (
+        row.household_no, row.applicant, row.members, place_of(row.township), HOUSEHOLD.words[row.state],
+        describe(row.reasons), str(row.waits_days), "超期" if row.is_late else "", row.claimed_by or "",
+        row.proposed_by or "", next_step(actor, row, office),
+    )  # fmt: skip
 
 
 def next_step(actor: Actor, item: QueueItem, office: Office) -> str:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path as FilePath
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Form, Path, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
 from api.console.addresses import with_notice, with_query
-from api.console.check_entry import links_of
 from api.console.checks import RUN_STATES
-from api.console.downloads import hand_out
 from api.console.errors import words_of_problem
-from api.console.faults import carry_out
+from api.console.exporting import CurrentTaking, ListOut, first_of, hand_out_file, hand_out_list
 from api.console.language import mark, say
-from api.console.rendering import render
+from api.console.names import dataset_words, links_of
+from api.console.rendering import moment, render
 from api.console.runs_view import AlarmLine, alarm_lines, bars, epoch_lines
 from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.office import Office
@@ -56,6 +54,8 @@ REFUSALS: Mapping[str, str] = {
     "receipt_invalid": mark("没有省里的凭据"),
     "canary": mark("金丝雀：查询了不属于任何客户的号码"),
 }
+SEEN_WITH = (Permission.REFINE, Permission.SEE_AUDIT)
+ALARM_COLUMNS = ("时间", "何处", "编号", "代码", "警报", "怎么办", "对象", "确认人", "确认时间")
 DONE = {"acknowledged": mark("已确认，理由记入审计。")}
 
 Number = Annotated[int, Path(ge=1, le=2**53)]
@@ -68,6 +68,7 @@ def show_overview(request: Request, actor: CurrentActor, office: CurrentOffice, 
     """What waits for somebody, the time line of editions, allowances, the last hand-overs and runs."""
     received, views = Received(office), CheckRuns(office, links_of(request)).show(actor)
     epochs = received.list_epochs(actor)
+    names = dataset_words(request, {one.dataset for one in epochs})
     waiting = [one for one in _alarms(request, actor, office) if not one.alarm.acknowledged_at]
     return render(
         request,
@@ -79,7 +80,8 @@ def show_overview(request: Request, actor: CurrentActor, office: CurrentOffice, 
         unsigned=[(view, one) for view in views for one in view.warrants if one.state == "unsigned"],
         conflicts=received.count_open_conflicts(actor),
         sees_conflicts=actor.may(Permission.SEE_HOUSEHOLDS),
-        lines=epoch_lines(epochs, views, office.clock.now()),
+        lines=epoch_lines(epochs, views, office.clock.now(), names),
+        names=names,
         epochs=epochs,
         views=views,
         broken=links_of(request).broken,
@@ -103,24 +105,15 @@ def list_handovers(
 
 
 @router.post("/runs/handovers/export")
-def export_handovers(
-    request: Request,
-    actor: CurrentActor,
-    office: CurrentOffice,
-    key: Key,
-    format: Annotated[Literal["xlsx", "csv"], Form()],
-    reason: Annotated[str, Form(max_length=300)] = "",
-) -> Response:
-    actor.require(Permission.EXPORT)
-    rows = Received(office).page(actor, size=MOST_EXPORTED)
-
+def export_handovers(request: Request, actor: CurrentActor, office: CurrentOffice, taking: CurrentTaking) -> Response:
     def make(path: FilePath) -> int:
-        return write_handovers(path, rows, format=format)
+        return write_handovers(path, Received(office).page(actor, size=MOST_EXPORTED), format=taking.format)
 
-    needs = Permission.REFINE if actor.may(Permission.REFINE) else Permission.SEE_AUDIT
-    wanted = Wanted(say(request, "移交清单"), f"移交清单.{format}", "handovers", needs, False)
-    step = partial(hand_out, request, actor, office, wanted, make, reason=reason, key=key)
-    return carry_out(request, step, partial(_list_handovers, request, actor, office, None), form="rows")
+    name, words = f"移交清单.{taking.format}", say(request, "移交清单")
+    wanted = Wanted(words, name, "handovers", first_of(actor, *SEEN_WITH), False)
+    return hand_out_file(
+        request, actor, office, taking, wanted, make, back="/runs/handovers", back_words=say(request, "移交")
+    )
 
 
 @router.get("/runs/handovers/{handover}")
@@ -129,7 +122,7 @@ def show_handover(request: Request, handover: Number, actor: CurrentActor, offic
     found = Received(office).show(actor, handover)
     return render(
         request, "handover.html", title=say(request, "移交 %(number)s") % {"number": handover}, found=found,
-        refusals=REFUSALS, sees_conflicts=actor.may(Permission.SEE_HOUSEHOLDS),
+        names=dataset_words(request), refusals=REFUSALS, sees_conflicts=actor.may(Permission.SEE_HOUSEHOLDS),
         crumbs=[(say(request, "匹配与密钥"), "/runs"), (say(request, "移交"), "/runs/handovers")],
     )  # fmt: skip
 
@@ -140,6 +133,7 @@ def show_checks(request: Request, actor: CurrentActor, office: CurrentOffice) ->
     views = CheckRuns(office, links_of(request)).show(actor)
     return render(
         request, "run-checks.html", title=say(request, "部门核验的运行"), tabs=TABS, views=views, bars=bars(views),
+        names=dataset_words(request),
         broken=links_of(request).broken, run_states=RUN_STATES, warrant_states=WARRANTS, shown=SHOWN,
         now=office.now(), crumbs=[(say(request, "匹配与密钥"), "/runs")],
     )  # fmt: skip
@@ -172,12 +166,28 @@ def acknowledge(
     return RedirectResponse(with_notice("/runs/alarms", "acknowledged"), status_code=303)
 
 
+@router.post("/runs/alarms/export")
+def export_alarms(request: Request, actor: CurrentActor, office: CurrentOffice, taking: CurrentTaking) -> Response:
+    """Every alarm, the newest first, and what became of it."""
+    out = ListOut(mark("警报"), "alarms", first_of(actor, *SEEN_WITH), ALARM_COLUMNS)
+
+    def make_rows() -> list[tuple[str | None, ...]]:
+        return [
+            (moment(one.alarm.at), one.place_words, str(one.alarm.alarm_id), one.alarm.code,
+             one.what, one.following, one.alarm.subject, one.alarm.acknowledged_by, moment(one.alarm.acknowledged_at))
+            for one in _alarms(request, actor, office)
+        ]  # fmt: skip
+
+    return hand_out_list(request, actor, office, taking, out, make_rows, back="/runs/alarms")
+
+
 @router.get("/runs/records")
 def show_records(request: Request, actor: CurrentActor, office: CurrentOffice) -> HTMLResponse:
     """What both sides signed of each run, and the positions that auditors drew."""
     views = CheckRuns(office, links_of(request)).show(actor)
     return render(
         request, "run-records.html", title=say(request, "交换记录与抽查"), tabs=TABS, views=views, states=RECORDS,
+        names=dataset_words(request),
         shown=SHOWN, crumbs=[(say(request, "匹配与密钥"), "/runs")],
     )  # fmt: skip
 
@@ -193,7 +203,8 @@ def _list_handovers(
 ) -> HTMLResponse:
     rows = Received(office).page(actor, before=before, size=PAGE + 1)
     return render(
-        request, "handovers.html", title=say(request, "移交"), tabs=TABS, rows=rows[:PAGE], problems=problems or [],
+        request, "handovers.html", title=say(request, "移交"), tabs=TABS, rows=rows[:PAGE],
+        names=dataset_words(request, {one.dataset for one in rows}), problems=problems or [],
         next_address=with_query(request, before=rows[PAGE - 1].handover_id) if len(rows) > PAGE else None,
         is_first=before is None, exports=actor.may(Permission.EXPORT), key=office.random_bytes(16).hex(),
         crumbs=[(say(request, "匹配与密钥"), "/runs")], status=status,
@@ -215,12 +226,15 @@ def _show_alarms(
         waiting=[one for one in lines if not one.alarm.acknowledged_at],
         seen=[one for one in lines if one.alarm.acknowledged_at][:PAGE], done=say(request, DONE.get(done, "")),
         crumbs=[(say(request, "匹配与密钥"), "/runs")], status=422 if faults else 200,
+        may_export=actor.may(Permission.EXPORT), key=office.random_bytes(16).hex(),
     )  # fmt: skip
 
 
 def _alarms(request: Request, actor: Actor, office: Office) -> list[AlarmLine]:
     """The bureau's own and those of every dataset, the newest first; who may acknowledge which."""
-    found = alarm_lines(request, "bureau", Received(office).list_alarms(actor), actor.may(Permission.REFINE))
+    ours, theirs = (actor.may(one) for one in (Permission.REFINE, Permission.CHECK_DEPARTMENT))
+    names = dataset_words(request)
+    found = alarm_lines(request, "bureau", say(request, "本局"), Received(office).list_alarms(actor), ours)
     for view in CheckRuns(office, links_of(request)).show(actor):
-        found += alarm_lines(request, view.link.name, view.alarms, actor.may(Permission.CHECK_DEPARTMENT))
+        found += alarm_lines(request, view.link.name, names(view.link.name), view.alarms, theirs)
     return sorted(found, key=lambda one: one.alarm.at, reverse=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -72,9 +72,10 @@ class Bar:
 
 @dataclass(frozen=True)
 class AlarmLine:
-    """``place``: bureau, or the dataset's name; ``what`` happened and ``following``: what to do."""
+    """``place``: bureau, or the dataset's code; ``what`` happened and ``following``: what to do."""
 
     place: str
+    place_words: str
     alarm: Alarm
     what: str
     following: str
@@ -92,7 +93,9 @@ class _Span:
     editions: tuple[tuple[int, datetime], ...]
 
 
-def epoch_lines(epochs: Sequence[EpochRow], views: Sequence[LinkView], now: datetime) -> TimeLine:
+def epoch_lines(
+    epochs: Sequence[EpochRow], views: Sequence[LinkView], now: datetime, names: Callable[[str], str]
+) -> TimeLine:
     """Every epoch that the bureau knows of: of the base list by what was handed over, of departments by manifests."""
     spans = [*_of_base(epochs), *(span for view in views for span in _of_link(view, now))]
     moments = [now, *(one.begins for one in spans), *(one.ends for one in spans if one.ends)]
@@ -108,8 +111,9 @@ def epoch_lines(epochs: Sequence[EpochRow], views: Sequence[LinkView], now: date
         newest = max(span.editions, default=None)
         lines.append(
             EpochLine(
-                span.name, span.epoch, span.state, span.kind, _day(span.begins), _day(span.ends) if span.ends else "",
-                _numbers(span.editions), f"{newest[0]} · {_day(newest[1])}" if newest else "", 30 + row * ROW,
+                names(span.name), span.epoch, span.state, span.kind, _day(span.begins),
+                _day(span.ends) if span.ends else "", _numbers(span.editions),
+                f"{newest[0]} · {_day(newest[1])}" if newest else "", 30 + row * ROW,
                 place(span.begins), max(place(end), place(span.begins) + 4), ticks,
             )
         )  # fmt: skip
@@ -133,11 +137,13 @@ def bars(views: Sequence[LinkView]) -> list[Bar]:
     return found
 
 
-def alarm_lines(request: Request, place: str, alarms: Sequence[Alarm], may_acknowledge: bool) -> list[AlarmLine]:
+def alarm_lines(
+    request: Request, place: str, place_words: str, alarms: Sequence[Alarm], may_acknowledge: bool
+) -> list[AlarmLine]:
     """In the reader's words, also what to do on a machine: operators read them too."""
     language = language_of(request)
     return [
-        AlarmLine(place, one, *explain_code(one.code, one.detail, one.params, language), may_acknowledge)
+        AlarmLine(place, place_words, one, *explain_code(one.code, one.detail, one.params, language), may_acknowledge)
         for one in alarms
     ]
 

@@ -35,7 +35,7 @@ SECTIONS = (
     Section("policies", "政策", (_P.PROPOSE_POLICY, _P.ADOPT_POLICY, _P.SEE_AUDIT)),
     Section("runs", "匹配与密钥", (_P.REFINE, _P.SEE_AUDIT)),
     Section("audit", "审计", (_P.SEE_AUDIT,)),
-    Section("accounts", "账号", (_P.MANAGE_ACCOUNTS,)),
+    Section("accounts", "账号", (_P.MANAGE_ACCOUNTS, _P.SEE_AUDIT)),
 )
 """In the order of the bar at the top. Whoever may open none but the account's own page sees just that."""
 

@@ -8,25 +8,21 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 from itertools import groupby
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import pyarrow as pa
 from fastapi import APIRouter, Form, Query, Request
 from pydantic import StringConstraints
 from starlette.responses import HTMLResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
 from api.console.addresses import with_query
-from api.console.downloads import hand_out
+from api.console.exporting import MOST_EXPORTED, CurrentTaking, ListOut, hand_out_list, walk
 from api.console.faults import carry_out
-from api.console.language import say
+from api.console.language import mark, say
 from api.console.outcomes import Result, result_of
 from api.console.rendering import render, state_words
 from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.office import Office
-from matcher.downloads import Wanted
-from matcher.exports import write_export
 from matcher.households import Households
 from matcher.states import VISIT
 from matcher.visits.model import KINDS, OUTCOMES, Visit
@@ -37,7 +33,11 @@ router = APIRouter(prefix="/visits")
 
 PAGE = 50
 MOST_AT_ONCE = 200
-MOST_EXPORTED = 100_000
+COLUMNS = (
+    "任务编号", "家庭编号", "行政区划", "网格", "走访类型", "第几次", "状态", "结果", "计划走访日期", "客户经理",
+    "网格员", "提交时间", "采纳",
+)  # fmt: skip
+"""Of the file."""
 UNBEGUN = ("PLANNED", "ASSIGNED")
 _OVER = ("ACCEPTED", "FAILED", "CANCELLED", "SUBMITTED")
 STATE_KINDS = {"ACCEPTED": "good", "SUBMITTED": "good", "RETURNED": "warn", "FAILED": "bad"}
@@ -119,9 +119,7 @@ def export(
     request: Request,
     actor: CurrentActor,
     office: CurrentOffice,
-    key: Key,
-    format: Annotated[Literal["xlsx", "csv"], Form()],
-    reason: Line = "",
+    taking: CurrentTaking,
     state: Annotated[State, Form()] = "",
     area: Annotated[Digits, Form()] = "",
     grid: Annotated[Grid, Form()] = "",
@@ -131,15 +129,16 @@ def export(
 ) -> Response:
     """The list as it is shown: households' numbers and no names."""
     chosen = ListFilter(state, area, grid, kind, manager, late, office.today())
+    out = ListOut(mark("走访清单"), "visits", Permission.SEE_HOUSEHOLDS, COLUMNS)
+    visits = Visits(office)
 
-    def make(path: Path) -> int:
-        rows = _all_visits(Visits(office), actor, chosen.wanted)
-        write_export(path, _columns(rows), format=format)
-        return len(rows)
+    def read(last: Visit | None) -> Sequence[Visit]:
+        return visits.list_visits(actor, chosen.wanted, after=last.visit_id if last else 0, size=MAX_PAGE)
 
-    out = Wanted(say(request, "走访清单"), f"走访清单.{format}", "visits", Permission.SEE_HOUSEHOLDS, False)
-    step = partial(hand_out, request, actor, office, out, make, reason=reason, key=key)
-    return carry_out(request, step, partial(_list, request, actor, office, chosen, 0), form="rows")
+    def make_rows() -> list[tuple[str | None, ...]]:
+        return [_cells(one) for one in walk(read, most=MOST_EXPORTED)]
+
+    return hand_out_list(request, actor, office, taking, out, make_rows, back="/visits")
 
 
 def _results(
@@ -256,30 +255,9 @@ def _do_each(
     return [result_of(request, one, one.id, picked[one.id][1]) for one in outcomes]
 
 
-def _all_visits(visits: Visits, actor: Actor, wanted: VisitFilter) -> list[Visit]:
-    rows: list[Visit] = []
-    while len(rows) < MOST_EXPORTED:
-        part = visits.list_visits(actor, wanted, after=rows[-1].visit_id if rows else 0, size=MAX_PAGE)
-        rows += part
-        if len(part) < MAX_PAGE:
-            break
-    return rows
-
-
-def _columns(rows: Sequence[Visit]) -> dict[str, pa.Array[Any]]:
-    cells: dict[str, list[str | None]] = {
-        "任务编号": [str(one.visit_id) for one in rows],
-        "家庭编号": [one.household_no for one in rows],
-        "行政区划": [one.division for one in rows],
-        "网格": [one.grid for one in rows],
-        "走访类型": [KINDS[one.kind] for one in rows],
-        "第几次": [str(one.attempt) for one in rows],
-        "状态": [state_words(one.state, "visit") for one in rows],
-        "结果": [OUTCOMES.get(one.outcome or "", "") for one in rows],
-        "计划走访日期": [one.planned_for for one in rows],
-        "客户经理": [one.manager for one in rows],
-        "网格员": [one.grid_officer for one in rows],
-        "提交时间": [one.submitted_at for one in rows],
-        "采纳": [one.decided_by for one in rows],
-    }
-    return {heading: pa.array(values, pa.string()) for heading, values in cells.items()}
+def _cells(one: Visit) -> tuple[str | None, ...]:
+    return (
+        str(one.visit_id), one.household_no, one.division, one.grid, KINDS[one.kind], str(one.attempt),
+        state_words(one.state, "visit"), OUTCOMES.get(one.outcome or "", ""), one.planned_for, one.manager,
+        one.grid_officer, one.submitted_at, one.decided_by,
+    )  # fmt: skip

@@ -175,7 +175,7 @@ class Accounts:
         actor.require(Permission.SEE_AUDIT)
         rows = fetch_records(
             self._office.database,
-            "SELECT account.name, display_name, roles, townships, bank.name AS bank, state,"
+            "SELECT account.name, display_name, roles, townships, bank.name AS bank, department, state,"
             " CASE WHEN password = '' THEN 'none' WHEN password_expires_at IS NULL THEN 'own' ELSE 'one-time' END"
             " AS password, bound_at IS NOT NULL AS device, created_by, approved_by, account.reset_by,"
             " second_factor.reset_by AS device_reset_by, created_at, updated_at FROM account"
@@ -217,14 +217,15 @@ class Accounts:
         now = self._office.now()
         values = _values(new)
         cursor = database.execute(
-            "INSERT INTO account (name, display_name, roles, townships, bank, state, password, password_expires_at,"
-            " created_by, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO account (name, display_name, roles, townships, bank, department, state, password,"
+            " password_expires_at, created_by, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 new.name,
                 new.display_name,
                 json.dumps(values["roles"]),
                 json.dumps(values["townships"]),
                 new.bank,
+                new.department,
                 state,
                 hashed,
                 self._one_time_end() if hashed else None,

@@ -13,6 +13,7 @@ from psi.errors import InputError, MingceError, VerificationError
 
 NAME = re.compile(r"[a-z][a-z0-9._-]{1,31}")  # no two look alike: the two-person rule compares names
 _TOWNSHIP = re.compile(r"[0-9]{6,12}")
+_DEPARTMENT = re.compile(r"[a-z][a-z0-9._-]{0,62}")
 _DISPLAY_NAME_CHARACTERS = 40
 
 ALONE = frozenset({Role.ADMIN, Role.AUDITOR})
@@ -78,13 +79,15 @@ class SessionInvalid(VerificationError):
 
 @dataclass(frozen=True)
 class NewAccount:
-    """``townships``: division prefixes in its care, empty for all; ``bank``: fingerprint, for a bank's own people."""
+    """``townships``: division prefixes in its care, empty for all; ``bank``: fingerprint, for a bank's own people;
+    ``department``: for a department's, as policies and datasets name it."""
 
     name: str
     display_name: str
     roles: frozenset[Role]
     townships: tuple[str, ...] = ()
     bank: str | None = None
+    department: str | None = None
 
     def check(self, divisions: Collection[str]) -> None:
         """``divisions`` are the bureau's counties. Raises AccountInvalid."""
@@ -103,6 +106,9 @@ class NewAccount:
             "roles_mixed": bool(of_a_bank) and of_a_bank != self.roles,
             "bank_missing": bool(of_a_bank) and self.bank is None,
             "bank_foreign": not of_a_bank and self.bank is not None,
+            "department_missing": Role.DEPARTMENT in self.roles and self.department is None,
+            "department_foreign": Role.DEPARTMENT not in self.roles and self.department is not None,
+            "department_form": self.department is not None and not _DEPARTMENT.fullmatch(self.department),
             "township_missing": Role.TOWNSHIP in self.roles and not self.townships,
             "township_form": not all(_TOWNSHIP.fullmatch(code) and code[:6] in divisions for code in self.townships),
         }
@@ -121,6 +127,7 @@ class Account:
     roles: tuple[Role, ...]
     townships: tuple[str, ...]
     bank: str | None
+    department: str | None
     state: str
     password: str
     device: bool
@@ -139,4 +146,5 @@ def actor_of(row: Mapping[str, Any]) -> Actor:
         frozenset(Role(role) for role in json.loads(row["roles"])),
         tuple(json.loads(row["townships"])),
         row["bank"],
+        row["department"],
     )

@@ -163,12 +163,14 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
 
 @dataclass(frozen=True)
 class Actor:
-    """One account at work. ``townships``: division prefixes in its care, empty for all; ``bank``: of a bank's own."""
+    """One account at work. ``townships``: division prefixes in its care, empty for all; ``bank``: of a bank's own;
+    ``department``: of a department's own, as policies name it."""
 
     name: str
     roles: frozenset[Role]
     townships: tuple[str, ...] = ()
     bank: str | None = None
+    department: str | None = None
 
     @property
     def permissions(self) -> frozenset[Permission]:
@@ -187,6 +189,15 @@ class Actor:
 
     def cares_for(self, division: str) -> bool:
         return not self.townships or division.startswith(self.townships)
+
+    def require_answer_of(self, department: str) -> None:
+        """A department's own people answer for it alone; the county's enter what any department wrote.
+
+        Raises NotAllowed, NotInCare.
+        """
+        self.require(Permission.ENTER_CHECK)
+        if Role.DEPARTMENT in self.roles and self.department != department:
+            raise NotInCare()
 
     def require_other(self, first: str | None) -> None:
         """Raises SamePerson if this account did the first part itself."""

@@ -198,7 +198,7 @@ class DepartmentChecks:
         document_no: str,
     ) -> tuple[int, bool]:
         """:meth:`enter` in the caller's transaction: the check's number, and whether it is new."""
-        actor.require(Permission.ENTER_CHECK)
+        actor.require_answer_of(department)
         document = require_plain(document_no, "document_no", longest=LONGEST_DOCUMENT_NO)
         if as_of > self._office.today():
             raise CheckEntryInvalid("a day to come", field="as_of", reason="future")

@@ -55,7 +55,7 @@ def read_and_enter(office: Office, actor: Actor, path: Path, department: str, sc
     The same file again enters nothing. Whoever is in two households gets the answer in both.
     Raises NotAllowed, TableTooLarge, and as read_table does.
     """
-    actor.require(Permission.ENTER_CHECK)
+    actor.require_answer_of(department)
     rows = list(_read(path, schema))
     if len(rows) > MOST_ROWS:
         raise TableTooLarge(f"more than {MOST_ROWS:,} rows of answers", file=path.name)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from matcher.bureau.actors import Actor, Permission
+from matcher.bureau.actors import Actor, NotInCare, Permission
 from matcher.bureau.office import Office
 from matcher.loans.errors import EventRefused
 from matcher.loans.file_import import RowReject
@@ -44,8 +44,14 @@ _FILES = """
 """
 
 
+# A file is of all the counties that its bank lends in, and the rows that were not entered are of no household: so an
+# account with a narrower care than the whole office's sees what it sent itself, which it had in its hands, and no more.
+_SEEN = "(?1 IS NULL OR loan_file.bank = ?1) AND (?2 = 0 OR imported_by = ?3)"
+
+
 class ImportedFiles:
-    """Looks at what one office imported. Every method needs SEE_LOANS; a bank's people see their own bank's."""
+    """Looks at what one office imported. Every method needs SEE_LOANS; a bank's people see their own bank's, and
+    those of some counties or townships the files that they imported themselves."""
 
     def __init__(self, office: Office) -> None:
         self._office = office
@@ -55,19 +61,21 @@ class ImportedFiles:
         actor.require(Permission.SEE_LOANS)
         rows = fetch_records(
             self._office.database,
-            f"{_FILES} WHERE file_id < ?1 AND (?2 IS NULL OR loan_file.bank = ?2) ORDER BY file_id DESC LIMIT ?3",
-            [before, actor.bank, limit],
+            f"{_FILES} WHERE {_SEEN} AND file_id < ?4 ORDER BY file_id DESC LIMIT ?5",
+            [actor.bank, bool(actor.townships), actor.name, before, limit],
         )
         return [ImportedFile(**row) for row in rows]
 
     def get(self, actor: Actor, file_id: int) -> ImportedFile:
-        """Raises NotAllowed, LoanFileUnknown."""
+        """Raises NotAllowed, NotInCare, LoanFileUnknown."""
         actor.require(Permission.SEE_LOANS)
         rows = fetch_records(self._office.database, f"{_FILES} WHERE file_id = ?", [file_id])
         if not rows:
             raise LoanFileUnknown("no such file", file_id=file_id)
         found = ImportedFile(**rows[0])
         actor.require(Permission.SEE_LOANS, bank=found.fingerprint)
+        if actor.townships and found.imported_by != actor.name:
+            raise NotInCare()
         return found
 
     def rejects(self, actor: Actor, file_id: int, *, first: int = 0, count: int = -1) -> Sequence[RowReject]:

@@ -79,7 +79,8 @@ _ITEMS = """
 
 @dataclass(frozen=True)
 class QueueFilter:
-    """``township``: the first digits of a division; ``claimed``: as CLAIMED says; ``reason``: a code of the label.
+    """``township``: the first digits of a division; ``claimed``: as CLAIMED says; ``reason``: a code of the label;
+    ``state``: of the household, '' for every one that the stage has.
     From ``late_after_days`` on a household counts as late: no plan says so, the office chooses."""
 
     stage: Stage = "to_propose"
@@ -88,6 +89,7 @@ class QueueFilter:
     reason: str = ""
     late_after_days: int = 15
     late_only: bool = False
+    state: str = ""
 
 
 @dataclass(frozen=True)
@@ -253,6 +255,9 @@ class Queue:
         if wanted.claimed != "all":
             sql += " AND claimed_by IS ?"
             values.append({"mine": actor.name, "nobody": None}.get(wanted.claimed, wanted.claimed.removeprefix("@")))
+        if wanted.state:
+            sql += " AND household.state = ?"
+            values.append(wanted.state)
         if wanted.reason:
             actor.require(Permission.SEE_SENSITIVE)  # a filter tells as much as a column
             sql += " AND instr(',' || household.reasons || ',', ?)"

@@ -40,7 +40,8 @@ def list_visitors(office: Office, actor: Actor) -> list[Visitor]:
     actor.require(Permission.PLAN_VISITS)
     rows = fetch_records(
         office.database,
-        "SELECT name, display_name, roles, townships, bank, (SELECT COUNT(*) FROM visit WHERE manager = name"
+        "SELECT name, display_name, roles, townships, bank, department,"
+        " (SELECT COUNT(*) FROM visit WHERE manager = name"
         "  AND visit.state IN ('ASSIGNED', 'STARTED', 'COLLECTED', 'RETURNED')) AS open"
         " FROM account WHERE state = 'active' AND (?1 IS NULL OR bank = ?1) ORDER BY name",
         [actor.bank],

@@ -244,7 +244,9 @@ def _assign(office: Office, actor: Actor, visit_id: int, visitor: Actor, grid_of
 def _visitor(office: Office, actor: Actor, name: str) -> Actor:
     """The account that is to make visits. Raises ManagerUnsuitable."""
     rows = fetch_records(
-        office.database, "SELECT name, roles, townships, bank FROM account WHERE name = ? AND state = 'active'", [name]
+        office.database,
+        "SELECT name, roles, townships, bank, department FROM account WHERE name = ? AND state = 'active'",
+        [name],
     )
     if not rows:
         raise ManagerUnsuitable("no active account has this name", manager=name, reason="unknown")

@@ -48,6 +48,9 @@ def create(
         list[str], typer.Option("--township", help="a division in its care, 6 to 12 digits; repeat; else all")
     ] = [],  # noqa: B006
     bank: Annotated[str | None, typer.Option(help="for a bank's own people: the bank's name")] = None,
+    department: Annotated[
+        str | None, typer.Option(help="for a department's own people, as the policy names it: minzheng")
+    ] = None,
     json_: JsonOption = False,
 ) -> None:
     """Propose an account, as an administrator; another administrator approves it.
@@ -56,7 +59,8 @@ def create(
     """
     accounts = Accounts(desk.office)
     fingerprint = None if bank is None else accounts.get_bank(bank)
-    accounts.propose(desk.actor, NewAccount(name, display_name, frozenset(role), tuple(township), fingerprint))
+    new = NewAccount(name, display_name, frozenset(role), tuple(township), fingerprint, department)
+    accounts.propose(desk.actor, new)
     lines = [say(f"已提出账号 {name}；", f"Proposed {name}. ") + say("请另一位管理员复核：", "Another administrator:")]
     print_result({"name": name, "state": "proposed"}, [*lines, f"  mingce account approve {name}"], as_json=json_)
 
@@ -189,10 +193,11 @@ def list_(
         print_result({"accounts": [vars(account) for account in accounts]}, [], as_json=True)
         return
     columns = (("账号", "account"), ("姓名", "name"), ("角色", "roles"), ("镇街", "townships"), ("银行", "bank"))
-    more = (("状态", "state"), ("口令", "password"), ("提出", "proposed by"), ("复核", "approved by"))
+    more = (("部门", "department"), ("状态", "state"), ("口令", "password"))
+    last = (("提出", "proposed by"), ("复核", "approved by"))
     print_table(
         say("账号", "Accounts"),
-        [say(*words) for words in columns + more],
+        [say(*words) for words in columns + more + last],
         [
             [
                 account.name,
@@ -200,6 +205,7 @@ def list_(
                 "、".join(say(ROLE_WORDS[role], role.value) for role in account.roles),
                 " ".join(account.townships),
                 account.bank or "",
+                account.department or "",
                 say(*_STATES[account.state]),
                 say(*_PASSWORDS[account.password]) + (f" ({account.reset_by}?)" if account.reset_by else ""),
                 account.created_by,

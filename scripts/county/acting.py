@@ -87,7 +87,8 @@ def record_refusal(error: MingceError) -> None:
 
 def open_office(home: Home) -> Office:
     """The bureau's office, with nobody at work in it."""
-    return Office(home.path, home.open_keys().get_store_secret(STORE_SECRET), home.clock, home.settings.divisions)
+    secret, divisions = home.open_keys().get_store_secret, home.settings.divisions
+    return home.open_once("office", lambda: Office(home.path, secret(STORE_SECRET), home.clock, divisions))
 
 
 def this_device(office: Office) -> str:

@@ -255,8 +255,8 @@ def status(config: ConfigOption = None, json_: JsonOption = False) -> None:
 
 
 def _store(home: Home) -> BureauStore:
-    secret = home.open_keys().get_store_secret(STORE_SECRET)
-    return BureauStore(home.path, secret, home.clock, home.settings.divisions)
+    secret, divisions = home.open_keys().get_store_secret, home.settings.divisions
+    return home.open_once("bureau", lambda: BureauStore(home.path, secret(STORE_SECRET), home.clock, divisions))
 
 
 def _read(file: Path) -> bytes:

@@ -40,14 +40,11 @@ def serve(
     listening = listening_for(home, home.settings.serve, options)
     raise_file_limit()
     office = open_office(home)
-    try:
-        serve_bureau(
-            office,
-            Site(home.settings.name, demo=home.settings.demo, townships=home.settings.townships),
-            second_factor=home.settings.sign_in.second_factor,
-            links=open_links(home),
-            listening=listening,
-            on_listening=announce(address_file),
-        )
-    finally:
-        office.close()
+    serve_bureau(
+        office,
+        Site(home.settings.name, demo=home.settings.demo, townships=home.settings.townships),
+        second_factor=home.settings.sign_in.second_factor,
+        links=open_links(home),
+        listening=listening,
+        on_listening=announce(address_file),
+    )

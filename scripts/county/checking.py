@@ -42,8 +42,11 @@ class OpenLink:
 
     @cached_property
     def store(self) -> BankStore:
-        secret = self.home.open_keys().get_store_secret(check_secret(self.name))
-        return open_check_store(self.home.path, self.name, secret, self.home.clock, self.schema)
+        def opening() -> BankStore:
+            secret = self.home.open_keys().get_store_secret(check_secret(self.name))
+            return open_check_store(self.home.path, self.name, secret, self.home.clock, self.schema)
+
+        return self.home.open_once(f"checks of {self.name}", opening)
 
     @cached_property
     def warrants(self) -> Warrants:

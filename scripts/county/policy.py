@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from keys.clock import BEIJING, SystemClock
 from keys.files import write_atomic
 from matcher.policy import Policy, list_examples, load_policy
 from matcher.subsidy.lines import yuan
@@ -42,6 +43,7 @@ def check(
                 f"{path.name}: usable. {policy.county_name} {policy.version}, {policy.valid_from} to {policy.valid_to}",
             ),
             f"  SHA-256 {loaded.sha256}",
+            *_not_today(policy),
         ]
         for setting in policy.assumed:
             value = _shown(policy.setting(setting), setting)
@@ -90,6 +92,19 @@ def example(
         raise Refused(f"{out} 已存在，不会覆盖。", f"{out} exists and is not overwritten.")
     write_atomic(out, found[0].read_bytes())
     print_result({"file": str(out)}, [say(f"已写入 {out}", f"Wrote {out}")], as_json=json_)
+
+
+def _not_today(policy: Policy) -> list[str]:
+    """The examples are of years past: adopted as they are, they put nothing in force."""
+    today = SystemClock().now().astimezone(BEIJING).date()
+    if policy.valid_from <= today <= policy.valid_to:
+        return []
+    return [
+        say(
+            f"  今天（{today}）不在有效期内：采用后也不生效。请核对 valid_from、valid_to。",
+            f"  Today ({today}) is not within its days: adopted, it is not in force. See valid_from and valid_to.",
+        )
+    ]
 
 
 def _settings(policy: Policy) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,7 @@ ACCOUNTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("jingban", "演示经办", ("--role", "handler")),
     ("fuhe", "演示复核", ("--role", "checker")),
     ("zhenjie", "演示镇街", ("--role", "township", "--township", TOWNSHIP)),
-    ("bumen", "演示部门", ("--role", "department")),
+    ("bumen", "演示部门", ("--role", "department", "--department", DEPARTMENT)),
     ("jingli", "演示客户经理", ("--role", "bank_manager", "--bank", BANK)),
     ("hangguan", "演示行管", ("--role", "bank_admin", "--bank", BANK)),
     ("hangfuhe", "演示行管复核", ("--role", "bank_admin", "--bank", BANK)),

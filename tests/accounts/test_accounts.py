@@ -12,6 +12,7 @@ from bureau_office import (
     BANK_NO,
     CHEAP,
     CHECKER,
+    DEPARTMENT,
     HANDLER,
     MANAGER,
     OTHER_ADMIN,
@@ -138,6 +139,9 @@ def test_a_name_is_never_used_twice(accounts: Accounts) -> None:
         (NewAccount("li", "x", frozenset({Role.BANK_ADMIN})), "bank_missing"),
         (NewAccount("li", "x", frozenset({Role.BANK_ADMIN}), bank="00" * 32), "bank_unknown"),
         (NewAccount("li", "x", NEW.roles, bank=BANK_NO), "bank_foreign"),
+        (NewAccount("li", "x", frozenset({Role.DEPARTMENT})), "department_missing"),
+        (NewAccount("li", "x", NEW.roles, department="minzheng"), "department_foreign"),
+        (NewAccount("li", "x", frozenset({Role.DEPARTMENT}), department="民政"), "department_form"),
         (NewAccount("li", "x", frozenset({Role.TOWNSHIP})), "township_missing"),
         (NewAccount("li", "x", NEW.roles, townships=("330921100",)), "township_form"),
         (NewAccount("li", "x", NEW.roles, townships=("33092",)), "township_form"),
@@ -151,8 +155,8 @@ def test_accounts_that_cannot_be(accounts: Accounts, changed: NewAccount, reason
 
 
 def test_an_account_acts_as_it_was_approved(office: Office, accounts: Accounts) -> None:
-    password = make_account(office, MANAGER)
-    assert SignIn(office).authenticate(MANAGER.name, password) == MANAGER
+    for actor in (MANAGER, DEPARTMENT):
+        assert SignIn(office).authenticate(actor.name, make_account(office, actor)) == actor
     (listed,) = [account for account in accounts.list_all(ADMIN) if account.name == MANAGER.name]
     assert (listed.bank, listed.townships, listed.password) == ("演示银行", (TOWNSHIP_CODE,), "own")
     assert (listed.created_by, listed.approved_by) == (ADMIN.name, OTHER_ADMIN.name)

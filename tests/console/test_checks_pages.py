@@ -164,6 +164,9 @@ def test_the_department_enters_and_sees_its_own_entries_only(console: RunningCon
     assert "H000000" not in page
     for path in ("/checks/answers", "/checks/datasets"):
         assert department.get(path).status_code == 403
+    assert "户籍与机动车" not in department.get("/checks/file").text  # another department's
+    assert enter(department, department="gongan")[0] == 404
+    assert [one for one in answers(office) if one[1] != "minzheng"] == []
     assert department.post("/checks/export", {"key": "0" * 32, "format": "csv", "reason": "x"}).status_code == 403
 
 

@@ -75,7 +75,9 @@ def test_from_review_to_the_final_list_over_pages(
     console: RunningConsole, office: Office, clock: SettableClock, family: int
 ) -> None:
     handler, checker, township = map(console.sign_in, (HANDLER, CHECKER, TOWNSHIP))
-    assert "已领取" in send(handler, family, "claim")
+    claimed = send(handler, family, "claim")
+    assert "已领取" in claimed
+    assert '<details class="decide" id="decide" open>' in claimed  # it was taken to be decided on
     assert "意见已提出" in send(handler, family, "propose", verdict="approve")
     seen = checker.get(f"/households/{family}").text
     assert "此后没有变化" in seen

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import tempfile
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -282,6 +283,26 @@ def test_a_file_that_is_none_is_refused_in_words(
     assert answer.status_code == 422
     assert words in answer.text
     assert 'class="faults"' in answer.text
+
+
+def test_who_cares_for_one_county_sees_the_files_it_sent_itself(console: RunningConsole, office: Office) -> None:
+    (family,) = final_households(office, 1)
+    mine, whole = replace(BANK_ADMIN, name="yinhang3", townships=("330922",)), console.sign_in(BANK_ADMIN)
+    narrow = console.sign_in(mine)
+    rows = loan_rows(number_of(office, family))
+    for place, sender in enumerate((whole, narrow), start=1):
+        content = daily(*rows, f"2024-13-4{place},授信,{number_of(office, family)},,,,,,,,,")
+        looked = send_file(sender, "/loans/files/preview", "file", "日报.csv", content)
+        (held,) = HELD.findall(looked.text)
+        assert sender.post("/loans/files/enter", {"held": held}).status_code == 303
+    form = {"key": "ab" * 16, "format": "csv", "reason": "更正文件"}
+    assert re.findall(r'href="/loans/files/([0-9]+)"', narrow.get("/loans/files").text) == ["2"]
+    assert re.findall(r'href="/loans/files/([0-9]+)"', whole.get("/loans/files").text) == ["2", "1"]
+    assert narrow.get("/loans/files/2").status_code == 200
+    assert narrow.get("/loans/files/1").status_code == narrow.get("/loans/files/9").status_code == 404
+    assert narrow.post("/loans/files/1/export", form).status_code == 404
+    listed = narrow.post("/loans/files/export", form).content.decode("utf-8-sig").splitlines()
+    assert [line.split(",")[0].strip('"') for line in listed[1:]] == ["2"]
 
 
 def test_cells_that_would_do_harm_are_text(console: RunningConsole, office: Office) -> None:

@@ -32,12 +32,12 @@ from matcher.bureau.actors import Actor, Role
 OPEN_TO: dict[Role, str] = {
     Role.PROVINCE: "claims dashboard",
     Role.HANDLER: "queue households visits checks loans claims dashboard downloads policies runs",
-    Role.CHECKER: "queue households visits loans claims dashboard downloads policies runs audit",
+    Role.CHECKER: "queue households visits loans claims dashboard downloads policies runs audit accounts",
     Role.TOWNSHIP: "households visits dashboard",
     Role.DEPARTMENT: "checks",
     Role.BANK_MANAGER: "households visits",
     Role.BANK_ADMIN: "households visits loans claims dashboard downloads",
-    Role.AUDITOR: "households loans claims dashboard downloads policies runs audit",
+    Role.AUDITOR: "households loans claims dashboard downloads policies runs audit accounts",
     Role.ADMIN: "policies runs audit accounts",
 }
 ACTORS = (PROVINCE, HANDLER, CHECKER, TOWNSHIP, DEPARTMENT, MANAGER, BANK_ADMIN, AUDITOR, ADMIN)

@@ -109,7 +109,7 @@ def test_the_way_of_a_policy_over_pages(console: RunningConsole, office: Office)
     assert page.count(">假定<") == len(load_policy(SHENGSI).policy.assumed)
     assert "/adopt" not in page
     assert handler.post(f"/policies/{sha256}/adopt").status_code == 403
-    assert "采用 330922 2023-1" in checker.get(f"/policies/{sha256}").text
+    assert "采用 嵊泗县 2023-1" in checker.get(f"/policies/{sha256}").text
     assert checker.post(f"/policies/{sha256}/adopt").status_code == 303
     assert "今天生效" in checker.get("/policies").text
     other = propose(handler, STRICTER)

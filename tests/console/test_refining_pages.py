@@ -87,7 +87,7 @@ def test_groups_are_taken_over_with_a_reason_and_twice_is_once(
 
 
 def test_without_a_policy_in_force_the_page_says_so(
-    console: RunningConsole, office: Office, clock: SettableClock
+    console: RunningConsole, office: Office, clock: SettableClock, mixed: dict[str, list[int]]
 ) -> None:
     clock.advance(5 * 366 * 86_400)
     handler = console.sign_in(HANDLER)

@@ -121,9 +121,9 @@ def test_the_time_line_shows_states_as_they_are(console: RunningConsole, world: 
     checked(world.store, [(person(0), None)])
     checked(world.store, [(person(0), None)], edition=3)
     page = console.sign_in(HANDLER).get("/runs").text
-    assert re.search(r"base 2026</text>", page)
+    assert re.search(r"基础名单 2026</text>", page)
     assert page.count('class="tick"') == 3  # one of the hand-over, two of the department's editions
-    assert re.search(r'<th scope="row">minzheng</th><td>2025</td><td><span class="state good">有效', page)
+    assert re.search(r'<th scope="row">演示民政局</th><td>2025</td><td><span class="state good">有效', page)
     assert "1–3" in page
     for days, words in ((1_745, "将到期"), (60, "已过期")):  # the manifests end on 2030-01-01
         clock.advance(days * DAY_S)
@@ -171,7 +171,7 @@ def test_alarms_are_acknowledged_with_a_reason_and_a_row(console: RunningConsole
     assert handler.get("/runs").text.count(">警报</span>") == 2
     page = auditor.get("/runs/alarms").text
     assert page.count(">未确认<") == 2
-    assert 'name="reason"' not in page  # who only looks acknowledges nothing
+    assert "怎样处理的" not in page  # who only looks acknowledges nothing
     for path in ("/runs/alarms/bureau/1", "/runs/alarms/minzheng/1"):
         assert auditor.post(path, {"reason": "看过"}).status_code == 403
         for bad in ("", person(0)):

@@ -28,11 +28,12 @@ from visiting import to_be_visited
 from keys.clock import SettableClock
 from matcher.bank.runs import RunStateInvalid
 from matcher.bank.store import BankStore
-from matcher.bureau.actors import Actor, NotAllowed
+from matcher.bureau.actors import Actor, NotAllowed, NotInCare, Role
 from matcher.bureau.office import Office
 from matcher.checks.coverage import ChecksMissing, find_missing, require_checks
 from matcher.checks.exporting import export_results
 from matcher.checks.service import CheckConflict, CheckEntryInvalid, DepartmentChecks
+from matcher.checks.sheets import read_and_enter
 from matcher.personal.fields import TextNotPlain
 from matcher.personal.reveal import MemberUnknown
 from matcher.policy.model import Checks
@@ -222,6 +223,21 @@ class TestEntering:
     def test_a_document_number_is_plain(self, office: Office, document: str) -> None:
         with pytest.raises(TextNotPlain):
             self.enter(office, members(office)[0][1], document_no=document)
+
+    def test_a_department_answers_for_itself_alone(self, office: Office, tmp_path: Path) -> None:
+        (_, member), *_ = members(office)
+        checks, schema = DepartmentChecks(office), get_schema("gongan/1")
+        nobody_s = Actor("bumen0", frozenset({Role.DEPARTMENT}))  # as those that were made before m021
+        day = {"label": None, "as_of": TODAY, "document_no": "演示-1"}
+        for actor, department in ((DEPARTMENT, "gongan"), (nobody_s, "minzheng")):
+            with pytest.raises(NotInCare):
+                checks.enter(actor, member, department, schema, **day)
+            with pytest.raises(NotInCare):
+                read_and_enter(office, actor, tmp_path / "none.csv", department, schema)
+        assert audits(office, "check.enter") == []
+        checks.enter(DEPARTMENT, member, "minzheng", MINZHENG, **day)
+        checks.enter(HANDLER, member, "gongan", schema, **day)  # the county enters what any department wrote
+        assert len(audits(office, "check.enter")) == 2
 
     def test_nobody_else_s_member(self, office: Office) -> None:
         _, member = members(office)[0]

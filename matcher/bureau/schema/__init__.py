@@ -54,6 +54,7 @@ _STEPS: tuple[tuple[str, Sequence[str]], ...] = (
     ("m018_numbers", give_once(*_NUMBERED)),
     ("m019_banks", households.BANKS),
     ("m020_claimed", claims.SUMS),
+    ("m021_departments", people.DEPARTMENTS),
 )
 
 BUREAU_MIGRATIONS = Migrations("bureau")

@@ -112,3 +112,6 @@ TABLES = (
     BEGIN SELECT RAISE(ABORT, 'policy: never deleted'); END;
     """,
 )
+
+# As policies and datasets name it, for a department's own people; one without it answers for no department.
+DEPARTMENTS = ("ALTER TABLE account ADD COLUMN department TEXT",)
