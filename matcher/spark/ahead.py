@@ -18,25 +18,18 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from keys.clock import Clock
-from keys.files import exclusive_lock, make_folder
+from keys.files import make_folder
 from keys.keystore import KeyStore
 from matcher.province.batches import Batches
 from matcher.province.canaries import Canaries
 from matcher.province.editions import Edition, EditionFolders, Source
 from matcher.province.ledger import Ledger
-from matcher.province.making import EditionMaker, Kind, encoded_schemas, guard_shrinking, work_key
+from matcher.province.making import EditionMaker, Kind, encoded_schemas, work_key
 from matcher.province.parts import MAX_PARTS
 from matcher.province.plan import DatasetPlan, ListShrunk, Observer
-from matcher.province.staging import (
-    STAGING_SECRET,
-    About,
-    StagedList,
-    Staging,
-    find_list,
-    first_names,
-    list_key,
-    write_part,
-)
+from matcher.province.rows import first_names, write_part
+from matcher.province.staging import STAGING_SECRET, About, StagedList, Staging, find_list, list_key
+from matcher.province.standing import Standing
 from matcher.rejects import Reject
 from matcher.spark import tasks
 from matcher.spark.keydesk import KeyDesk
@@ -68,14 +61,14 @@ class SparkAhead:
         piece_bytes: int = PIECE_BYTES,
     ) -> None:
         self._session = session
-        self._home = home
         self._keys = keystore
         self._ledger = ledger
         self._part_rows = part_rows
         self._piece_bytes = piece_bytes
         self._staging = Staging(home, lambda: keystore.get_store_secret(STAGING_SECRET))
-        self._folders = EditionFolders(home, keystore.get_identity().public)
-        self._maker = EditionMaker(keystore, self._folders, clock, threads=0)
+        folders = EditionFolders(home, keystore.get_identity().public)
+        self._standing = Standing(home, ledger, folders)
+        self._maker = EditionMaker(keystore, folders, clock, threads=0)
         self._canaries = Canaries(home, keystore, ledger, clock, secrets.token_bytes)
 
     def prepare(
@@ -85,10 +78,9 @@ class SparkAhead:
 
         Raises as Publisher.refresh does, SparkFailed, KeysRefused.
         """
-        with exclusive_lock(make_folder(self._home / "editions") / "lock"):
-            self._ledger.require_label(plan.dataset, plan.label, plan.schema.receivers)
-            record = self._ledger.current_edition(plan.dataset, plan.epoch)
-            current = None if record is None else self._folders.read(plan.dataset, plan.epoch, record.edition)
+        with self._standing.exclusive():
+            self._standing.require_label(plan)
+            current = self._standing.current(plan)
             observer.step("look")
             cut = cut_file(source, tasks.mapping_of(plan), self._piece_bytes)
             if current is not None and not full and cut.sha256 in (current.source.sha256, *current.source.withdrawn):
@@ -99,12 +91,9 @@ class SparkAhead:
                 job = replace(job, parts=staged.parts)  # of a list that was read before
                 staged = self._canaries.join(plan, staged, self._maker.reference_key(plan), dry_run=True)
                 tally = self._maker.compare(plan, staged, current, observer)
-                if not accept_shrink:
-                    guard_shrinking(plan, tally)
-                kind = self._maker.choose_kind(plan, staged, current, tally, full=full)
+                kind = self._maker.choose_kind(plan, staged, current, tally, accept_shrink=accept_shrink, full=full)
                 if tally.changes:
-                    self._encode(job, desk, staged, current, kind, observer)
-                self._record(plan, desk, actor)
+                    self._encode(job, desk, staged, current, kind, observer, actor)
 
     def _addresses(self) -> tuple[str, str]:
         """Where the desk listens, and the name by which executors reach this host: Spark's own for its driver."""
@@ -156,6 +145,7 @@ class SparkAhead:
         current: Edition | None,
         kind: Kind,
         observer: Observer,
+        actor: str,
     ) -> None:
         observer.step("encode", len(staged))
         work = work_key(staged, current, kind)
@@ -168,7 +158,8 @@ class SparkAhead:
             return
         keys = tasks.keys_as_text(self._maker.encoding_keys(job.plan, staged))
         encoding = tasks.Encoding(work, kind, tuple(missing), remembered=current is not None)
-        with desk.handing_out(tasks.ENCODE, {**self._staging_key(), **keys, "extra": extra}):
+        record = partial(self._record, job.plan, actor)
+        with desk.handing_out(tasks.ENCODE, {**self._staging_key(), **keys, "extra": extra}, record):
             run(self._session, len(missing), partial(tasks.encode_parts, job, encoding), tasks.NOTE_SCHEMA)
 
     def _lay_out_remembered(self, job: tasks.Job, staged: StagedList, current: Edition, kind: Kind) -> None:
@@ -181,11 +172,9 @@ class SparkAhead:
     def _staging_key(self) -> dict[str, str]:
         return {"staging": tasks.as_text(self._keys.get_store_secret(STAGING_SECRET))}
 
-    def _record(self, plan: DatasetPlan, desk: KeyDesk, actor: str) -> None:
-        """Who was given the epoch's key."""
-        workers = {host: count for (step, host), count in desk.given.items() if step == tasks.ENCODE}
-        if workers:
-            self._ledger.record_act(actor, "hand_out_epoch_key", plan.dataset, epoch=plan.epoch, workers=workers)
+    def _record(self, plan: DatasetPlan, actor: str, host: str) -> None:
+        """Who is about to be given the epoch's key: whatever becomes of this process then, it stands in the audit."""
+        self._ledger.record_act(actor, "hand_out_epoch_key", plan.dataset, epoch=plan.epoch, worker=host)
 
 
 def _about(job: tasks.Job, notes: list[dict[str, Any]]) -> About:

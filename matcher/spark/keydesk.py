@@ -19,26 +19,27 @@ import secrets
 import socket
 import socketserver
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, Self
 
 from nacl.exceptions import CryptoError
 from nacl.public import Box, PrivateKey, PublicKey
 
 from matcher.spark.errors import KeysRefused
+from psi.errors import MingceError
 
 KEPT_S = 600.0  # a worker asks anew after so long
 _TIMEOUT_S = 10.0
 _MAX_ANSWER = 64 << 20
 _HEAD_BYTES = 97
 _GIVEN, _REFUSED = b"\x00", b"\x01"
-_ROOMS = ("psi", "matcher/tables", "matcher/schemas", "matcher/spark")
-_REASONS = {"no such step now", "not of this job", "another program"}
+_ROOMS = ("keys", "psi", "matcher", "matcher/province", "matcher/tables", "matcher/schemas", "matcher/spark")
+_REASONS = {"no such step now", "not of this job", "another program", "not recorded"}
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ class KeyDesk:
     def __init__(self, host: str, advertised: str | None = None) -> None:
         self._private = PrivateKey.generate()
         self._token = secrets.token_bytes(32)
-        self._open: dict[str, bytes] = {}
+        self._open: dict[str, tuple[bytes, Callable[[str], None] | None]] = {}
+        self._turn = Lock()
         self.given: dict[tuple[str, str], int] = {}
         desk = self
 
@@ -87,9 +89,15 @@ class KeyDesk:
         self._server.server_close()
 
     @contextmanager
-    def handing_out(self, step: str, keys: Mapping[str, object]) -> Iterator[None]:
-        """Workers get ``keys`` (JSON) for this step until the block ends."""
-        self._open[step] = json.dumps(dict(keys)).encode()
+    def handing_out(
+        self, step: str, keys: Mapping[str, object], record: Callable[[str], None] | None = None
+    ) -> Iterator[None]:
+        """Workers get ``keys`` (JSON) for this step until the block ends.
+
+        ``record`` is told an address, in a thread of the desk's, before the first worker there gets them; where it
+        raises a MingceError they get none.
+        """
+        self._open[step] = json.dumps(dict(keys)).encode(), record
         try:
             yield
         finally:
@@ -101,10 +109,17 @@ class KeyDesk:
             return _REFUSED + b"not of this job"
         if program != program_digest():
             return _REFUSED + b"another program"
-        keys = self._open.get(step)
-        if keys is None:
-            return _REFUSED + b"no such step now"
-        self.given[step, caller] = self.given.get((step, caller), 0) + 1
+        with self._turn:
+            keys, record = self._open.get(step, (None, None))
+            if keys is None:
+                return _REFUSED + b"no such step now"
+            before = self.given.get((step, caller), 0)
+            try:
+                if record is not None and not before:
+                    record(caller)
+            except MingceError:
+                return _REFUSED + b"not recorded"
+            self.given[step, caller] = before + 1
         return _GIVEN + bytes(Box(self._private, PublicKey(public_key)).encrypt(keys))
 
 

@@ -37,6 +37,8 @@ _DEFAULTS = {
 }
 _SECRET = "spark.authenticate.secret"  # noqa: S105  the name of a setting
 _REASON = re.compile(r"TaskFailed: \[\[(.{1,300}?)\]\]")
+_LOST = re.compile(r"most recent failure: Lost task .*?(\([^()]+ executor \w+\): .{1,300})")
+_RAISED = re.compile(r"^(\w+(?:Error|Exception): .{1,200})$", re.MULTILINE)  # by Python, before it came to our tasks
 
 
 @contextmanager
@@ -121,8 +123,11 @@ def _collect(frame: Any) -> list[str]:
 
 
 def _reason(error: Exception) -> str:
-    found = _REASON.search(str(error))
-    return found[1] if found else _first_line(error)
+    text = str(error)
+    for pattern in (_REASON, _LOST, _RAISED):
+        if found := pattern.findall(text):
+            return str(found[-1])
+    return _first_line(error)
 
 
 def _first_line(error: Exception) -> str:

@@ -28,15 +28,9 @@ from matcher.province.batches import Batches
 from matcher.province.making import Kind, encode_part, encoded_schemas
 from matcher.province.parts import cut_sorted, part_starts
 from matcher.province.plan import DatasetPlan
+from matcher.province.rows import count_divisions, join_rows, read_part, rows_of_table, write_part
 from matcher.province.spill import pack, unpack
-from matcher.province.staging import (
-    count_divisions,
-    join_rows,
-    read_part,
-    rows_of_table,
-    staging_sealer,
-    write_part,
-)
+from matcher.province.staging import staging_sealer
 from matcher.sealing import Sealer
 from matcher.spark.keydesk import DeskAddress, ask_for_keys
 from matcher.tables.checks import check_labels

@@ -161,19 +161,30 @@ def _through(
 @contextmanager
 def _nginx(folder: Path, certificates: Certificates, changes: dict[str, str]) -> Iterator[tuple[int, list[int]]]:
     """nginx with the shipped configuration: (port, process ids). Only the lines marked (*) and ``changes`` differ."""
+    port = free_port()
+    with running_nginx(folder, _configuration(folder, certificates, port, changes), port) as processes:
+        yield port, processes
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running_nginx(folder: Path, content: str, port: int) -> Iterator[list[int]]:
+    """nginx with all its files in ``folder``, once it listens on ``port``: its process ids."""
     if NGINX is None:
         without_nginx.append(os.environ.get("PYTEST_CURRENT_TEST", ""))
         pytest.skip("nginx is not installed")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
     config = folder / "nginx.conf"
-    config.write_text(_configuration(folder, certificates, port, changes))
+    config.write_text(content)
     command = [NGINX, "-p", str(folder), "-c", str(config), "-e", str(folder / "start.log")]
     with subprocess.Popen(command) as process:
         try:
             _wait_until_taken(port, process, folder)
             workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-            yield port, [process.pid, *map(int, workers)]
+            yield [process.pid, *map(int, workers)]
         finally:
             process.terminate()
 
@@ -189,9 +200,13 @@ def _configuration(folder: Path, certificates: Certificates, port: int, changes:
         "access_log": f"access_log {folder / 'access.log'} mingce;",
         "error_log": f"error_log {folder / 'error.log'} crit;",
     } | {name: f"{name} {value};" for name, value in changes.items()}
-    shipped = SHIPPED.read_text("utf-8")
+    return whole_configuration(folder, SHIPPED.read_text("utf-8"), ours)
+
+
+def whole_configuration(folder: Path, shipped: str, ours: dict[str, str]) -> str:
+    """A file that goes into the http context, with ``ours`` in place of the lines that begin so; each must be there."""
     for name, line in ours.items():
-        shipped, replaced = re.subn(rf"(?m)^( *){re.escape(name)}[^;]*;", rf"\1{line}", shipped)
+        shipped, replaced = re.subn(rf"(?m)^( *){re.escape(name)}[^;]*;", rf"\g<1>{line}", shipped)
         assert replaced == 1, name
     user = "user root;" if os.geteuid() == 0 else ""
     temporary = "".join(

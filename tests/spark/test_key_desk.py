@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from keys.database import DatabaseUnavailable
 from matcher.spark import keydesk
 from matcher.spark.errors import KeysRefused, SparkMissing, SparkUnguarded
 from matcher.spark.keydesk import DeskAddress, KeyDesk, ask_for_keys
-from matcher.spark.session import spark_session
+from matcher.spark.session import _reason, spark_session
 
 KEYS = {"key": "c2VjcmV0"}
 
@@ -81,7 +82,58 @@ def test_the_program_is_the_code_and_the_kernel(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(keydesk, "__file__", str(tmp_path / "matcher" / "spark" / "keydesk.py"))
     first = keydesk.program_digest.__wrapped__()
     (tmp_path / "psi" / "_native.abi3.so").write_bytes(b"another")
-    assert keydesk.program_digest.__wrapped__() != first
+    second = keydesk.program_digest.__wrapped__()
+    (tmp_path / "matcher" / "province" / "making.py").write_text("another")
+    assert len({first, second, keydesk.program_digest.__wrapped__()}) == 3
+
+
+def test_a_host_is_recorded_before_it_is_given_keys(desk: KeyDesk) -> None:
+    recorded: list[tuple[str, dict[tuple[str, str], int]]] = []
+
+    def record(host: str) -> None:
+        recorded.append((host, dict(desk.given)))
+
+    with desk.handing_out("encode", KEYS, record):
+        for _ in range(2):
+            ask_for_keys(desk.address, "encode")
+            keydesk._kept.clear()
+    assert recorded == [("127.0.0.1", {})]
+    assert desk.given == {("encode", "127.0.0.1"): 2}
+
+
+def test_what_cannot_be_recorded_is_not_given(desk: KeyDesk) -> None:
+    def record(host: str) -> None:
+        raise DatabaseUnavailable("the disk is full", file="province.sqlite")
+
+    with desk.handing_out("encode", KEYS, record):
+        assert refused(desk.address) == "not recorded"
+    assert desk.given == {}
+
+
+LOST = "Task 0 in stage 0.0 failed 4 times, most recent failure: Lost task 0.3 in stage 0.0 (TID 3) "
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (
+            f"x\n{LOST}(spark-3 executor 1): x.TaskFailed: [[OSError: No space left; spark-3]]\n at y",
+            "OSError: No space left; spark-3",
+        ),
+        (
+            f'An error occurred.\n: x: {LOST}(spark-3 executor 1): java.io.IOException: Cannot run program "p"\n\tat y',
+            '(spark-3 executor 1): java.io.IOException: Cannot run program "p"',
+        ),
+        (
+            "Traceback (most recent call last):\n  File\nModuleNotFoundError: No module named 'matcher'\n",
+            "ModuleNotFoundError: No module named 'matcher'",
+        ),
+        ("Something else\nhappened", "ValueError: Something else"),
+    ],
+    ids=["a task of ours", "no interpreter", "no program", "another"],
+)
+def test_a_failed_job_says_why(said: str, reason: str) -> None:
+    assert _reason(ValueError(said)) == reason
 
 
 @pytest.mark.parametrize("sent", [b"", b"x" * 50, bytes(96) + b"\xff", bytes(96) + b"\x04read"])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -310,8 +312,17 @@ def test_a_driver_that_is_killed_has_published_nothing_and_is_run_again(
     assert nothing_published(home)
     before = {path.name: path.stat().st_mtime_ns for path in done_files(home, "encode")}
     assert (len(before) >= 3) == moment.startswith("encode")
+    assert len(hosts_given_the_key(home)) == moment.startswith("encode")
     told = open_publisher(home).refresh(SPARK_PLAN, source)  # one machine goes on from what Spark left
     assert result(home, told) == alone
+
+
+def hosts_given_the_key(home: Path) -> list[str]:
+    with closing(sqlite3.connect(home / "province.sqlite")) as database:
+        rows = database.execute(
+            "SELECT json_extract(detail, '$.worker') FROM audit WHERE action = 'hand_out_epoch_key'"
+        )
+        return [host for (host,) in rows]
 
 
 def test_the_command_and_what_it_refuses(made: Path, tmp_path: Path) -> None:
