@@ -7,6 +7,7 @@ import json
 import resource
 import sys
 from contextlib import suppress
+from functools import cache
 from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated, Any, Protocol, runtime_checkable
@@ -15,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from psi.errors import MingceError
+from scripts.ending import one_command
 from scripts.language import say, set_language
 from scripts.messages import exit_code, explain
 from scripts.output import err
@@ -54,11 +56,14 @@ class _CommandsOnDemand(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in COMMANDS:
-            return None
-        command = typer.main.get_command(import_module(COMMANDS[cmd_name]).app)
-        command.name = cmd_name
-        return command
+        return load_command(cmd_name) if cmd_name in COMMANDS else None
+
+
+@cache
+def load_command(name: str) -> Any:
+    command = typer.main.get_command(import_module(COMMANDS[name]).app)
+    command.name = name
+    return command
 
 
 app = typer.Typer(
@@ -106,28 +111,34 @@ def main() -> None:
     5 the other side is unreachable or busy, 6 something is not authentic, 7 another run is at work, 1 anything else."""
     set_language()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold keys and ID numbers
+    with one_command():
+        code = _run()
+    sys.exit(code)
+
+
+def _run() -> int:
+    """The exit code; an error is told."""
     try:
-        code = app(standalone_mode=False)
+        return app(standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
         err.print(say("已中断；再次运行会从断点继续。", "Interrupted; run it again to go on from there."))
-        code = INTERRUPTED
+        return INTERRUPTED
     except MingceError as error:
         report(error)
-        code = exit_code(error)
         if error.code in ("not_allowed", "not_in_care", "same_person"):
             from scripts.county.acting import record_refusal  # only here: most commands need no account
 
             with suppress(MingceError):  # the refusal stands though its row cannot be written
                 record_refusal(error)
+        return exit_code(error)
     except OSError as error:
         report_os_error(error)
-        code = 3 if error.errno in (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR) else 1
+        return 3 if error.errno in (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR) else 1
     except Exception as error:
         if not isinstance(error, UsageError):
             raise
         error.show()
-        code = error.exit_code
-    sys.exit(code or 0)
+        return error.exit_code
 
 
 def report(error: MingceError) -> None:

@@ -104,6 +104,9 @@ class ServeSettings(Section):
     behind_proxy: bool = Field(
         False, description="a reverse proxy on this machine ends TLS and names the client certificate it verified"
     )
+    proxy_cert: Path | None = Field(
+        None, description="the reverse proxy's certificate, PEM: not used, but the doctor says when it ends"
+    )
     allow_plain_http: bool = Field(False, description="http beyond loopback; only behind a tunnel that you trust")
 
 

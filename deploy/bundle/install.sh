@@ -2,6 +2,7 @@
 # 名册: install this bundle without a network. Usage: ./install.sh /opt/mingce [python3]
 # The version goes to /opt/mingce-releases/VERSION; /opt/mingce points at it when it was tried. See docs/how-to/install.md.
 set -euo pipefail
+umask 022  # the service is another user, and must be able to read it
 target=${1:?usage: ./install.sh /opt/mingce [python3]}
 python=${2:-python3}
 cd "$(dirname "$0")"

@@ -18,7 +18,7 @@ from nacl.public import PrivateKey
 
 from keys.backupfile import BackupRecipient, read_back, read_backup, write_backup
 from keys.clock import Clock, format_time, parse_time
-from keys.database import connect, typed_errors
+from keys.database import connect, require_sound_disk, typed_errors
 from keys.envelope import sign_envelope
 from keys.files import (
     BUILDING,
@@ -213,6 +213,7 @@ def restore_backup(
         if check_databases(building, databases) != listed.audit:
             raise BackupOfOther("its audit chain is not the one that its list names", expected="", found="")
         mark_restored(building, listed, clock, actor)
+        require_sound_disk()  # closing a database tells of no flush that failed
         publish_folder(building, folder)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
@@ -237,12 +238,11 @@ def check_databases(folder: Path, databases: Sequence[Path]) -> dict[str, tuple[
     for path in databases:
         check_database(folder / path)
         with typed_errors(path.name):
-            database = connect(folder / path)
+            database = connect(folder / path, synchronous="OFF")  # as check_database does
             try:
                 if database["audit"].exists():
                     head = verify_chain(database)
                     heads[path.as_posix()] = (head.seq, head.hash)
-                database.conn.execute("PRAGMA journal_mode = DELETE")
             finally:
                 database.close()
     return heads

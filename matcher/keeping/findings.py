@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any, Literal
 
 from keys.clock import Clock
 from keys.database import connect, typed_errors
+from keys.files import BUILDING
 from keys.rotation import RotationPolicy
 from keys.wrap import KekProvider
 
@@ -63,6 +65,24 @@ class Subject:
     @property
     def store(self) -> Path:
         return self.home / STORE_OF[self.party]
+
+
+def everything_in(home: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Each file and folder with what is known of it (of a link: of the link); what a job takes away is passed over."""
+    for folder, folders, files in os.walk(home):
+        for name in (*folders, *files):
+            path = Path(folder, name)
+            try:
+                about = path.lstat()
+            except FileNotFoundError:
+                continue
+            yield path, about
+
+
+def databases_in(home: Path) -> list[Path]:
+    """All databases of the home, but not the copies that a backup makes at this moment."""
+    found = (path for path, _ in everything_in(home) if path.suffix == ".sqlite")
+    return sorted(path for path in found if not any(part.startswith(BUILDING) for part in path.relative_to(home).parts))
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from keys.clock import format_time, parse_time
 from keys.database import SQLiteTooOld, require_sound_sqlite
 from keys.files import BUILDING
 from matcher.keeping.backup import read_last_backup
-from matcher.keeping.findings import KEYS_FILE, Finding, Subject, rows
+from matcher.keeping.findings import KEYS_FILE, Finding, Subject, databases_in, everything_in, rows
 from matcher.keeping.restored import find_mark
 from psi.oprf import backend_name
 
@@ -38,10 +38,10 @@ def check_host(subject: Subject) -> Iterator[Finding]:
     if backend_name() == "portable" and _has_vectors():
         yield Finding("warning", "backend_slow", {"backend": backend_name()})
     yield from _check_clock(subject)
-    yield from _check_disk(subject)
 
 
 def check_folder(subject: Subject) -> Iterator[Finding]:
+    yield from _check_disk(subject)  # first: on a full disk no database opens, and this is why
     yield from _check_permissions(subject.home)
     yield from _check_leftovers(subject.home)
     for setting, path in subject.files.items():
@@ -114,7 +114,7 @@ def _check_clock(subject: Subject) -> Iterator[Finding]:
 
 def _check_disk(subject: Subject) -> Iterator[Finding]:
     free = shutil.disk_usage(subject.home).free
-    databases = sum(path.stat().st_size for path in subject.home.rglob("*.sqlite"))
+    databases = sum(path.stat().st_size for path in databases_in(subject.home))
     needed = max(LEAST_FREE_BYTES, 2 * databases)
     if free < needed:
         yield Finding("error" if free < needed // 10 else "warning", "disk_low", {"free": free, "needed": needed})
@@ -123,10 +123,10 @@ def _check_disk(subject: Subject) -> Iterator[Finding]:
 def _check_permissions(home: Path) -> Iterator[Finding]:
     """The home is closed to others, and so, for the day it is opened by mistake, is each secret and database in it."""
     owner, exposed, foreign = home.stat().st_uid, [], []
-    for path in (home, *home.rglob("*")):
-        if path.is_symlink():
+    for path, about in ((home, home.stat()), *everything_in(home)):
+        if stat.S_ISLNK(about.st_mode):
             continue
-        about, relative = path.stat(), path.relative_to(home)
+        relative = path.relative_to(home)
         is_secret = path == home or relative.parts[0] == "secrets" or ".sqlite" in path.name
         if is_secret and about.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             exposed.append(relative.as_posix())
@@ -139,20 +139,19 @@ def _check_permissions(home: Path) -> Iterator[Finding]:
 
 def _check_leftovers(home: Path) -> Iterator[Finding]:
     now = time.time()  # the file system's clock, not the office's
-    left = [path for path in home.rglob(f"{BUILDING}*") if now - path.stat().st_mtime > LEFT_AFTER_S]
-    if left:
-        names = ", ".join(path.relative_to(home).as_posix() for path in left[:_NAMED])
-        yield Finding("warning", "leftovers", {"files": names, "count": len(left)})
-    for path in home.rglob("*.sqlite-wal"):
-        if path.stat().st_size > LARGEST_LOG_BYTES:
-            yield Finding("warning", "log_large", {"file": path.name, "bytes": path.stat().st_size})
-    for path in home.rglob("*"):
-        if path.name == "lock" or path.suffix == ".lock":
+    left = []
+    for path, about in everything_in(home):
+        relative = path.relative_to(home).as_posix()
+        if path.name.startswith(BUILDING) and now - about.st_mtime > LEFT_AFTER_S:
+            left.append(relative)
+        elif path.name.endswith(".sqlite-wal") and about.st_size > LARGEST_LOG_BYTES:
+            yield Finding("warning", "log_large", {"file": path.name, "bytes": about.st_size})
+        elif path.name == "lock" or path.suffix == ".lock":
             held = _held_for(path)
             if held is not None and held > STUCK_AFTER_S:
-                yield Finding(
-                    "warning", "lock_stuck", {"lock": path.relative_to(home).as_posix(), "hours": held // 3_600}
-                )
+                yield Finding("warning", "lock_stuck", {"lock": relative, "hours": held // 3_600})
+    if left:
+        yield Finding("warning", "leftovers", {"files": ", ".join(sorted(left)[:_NAMED]), "count": len(left)})
     for path in (home / "staging").glob("*/imported"):
         days = (now - path.stat().st_mtime) // 86_400
         if days >= 7:
@@ -161,7 +160,10 @@ def _check_leftovers(home: Path) -> Iterator[Finding]:
 
 def _held_for(lock: Path) -> int | None:
     """For how many seconds the process that holds a lock has been running; None if nobody holds it."""
-    handle = os.open(lock, os.O_RDWR)
+    try:
+        handle = os.open(lock, os.O_RDWR)
+    except FileNotFoundError:  # it has just gone
+        return None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return None

@@ -8,18 +8,20 @@ from pathlib import Path
 
 from sqlite_utils import Database, Migrations
 
-from keys.clock import BEIJING, parse_time
+from keys.clock import BEIJING, format_time, parse_time
 from keys.database import DatabaseDamaged, SchemaNewer, require_known_schema
 from keys.identity import PublicIdentity
 from keys.keystore_schema import MIGRATIONS as KEY_MIGRATIONS
 from matcher.audit import AuditBroken, verify_chain
-from matcher.keeping.findings import KEYS_FILE, Finding, Subject, looking, rows
+from matcher.keeping.findings import KEYS_FILE, Finding, Subject, databases_in, looking, rows
+from matcher.keeping.refreshed import read_last_refreshes
 from matcher.keeping.restored import STORES
 from matcher.province.editions import EditionFolders
 from psi.errors import MingceError
 
 NEARLY = 0.9  # of a budget
 BANK_NIGHTS = timedelta(days=3)
+REFRESH_NIGHTS = timedelta(days=2, hours=2)
 LEAST_ADMINISTRATORS = 2
 
 
@@ -32,7 +34,7 @@ def check_databases(subject: Subject) -> Iterator[Finding]:
     for path in schemas:
         if not path.exists():
             yield Finding("error", "database_missing", {"file": path.name})
-    for path in sorted(subject.home.rglob("*.sqlite")):
+    for path in databases_in(subject.home):
         try:
             with looking(path) as database:
                 _check_one(database, path, schemas.get(path))
@@ -51,9 +53,12 @@ def check_alarms(subject: Subject) -> Iterator[Finding]:
 
 
 def check_sender(subject: Subject, *, deep: bool) -> Iterator[Finding]:
+    refreshed = read_last_refreshes(subject.home)
     for dataset, plan in subject.lists.items():
         if plan.source is not None and not plan.source.exists():
             yield Finding("error", "source_missing", {"dataset": dataset, "file": str(plan.source)})
+        if dataset in refreshed and subject.now - refreshed[dataset] > REFRESH_NIGHTS:
+            yield Finding("warning", "refresh_stopped", {"dataset": dataset, "at": format_time(refreshed[dataset])})
         found = rows(
             subject.store,
             "SELECT edition.epoch, edition, published_at FROM edition JOIN dataset"
@@ -70,7 +75,9 @@ def check_sender(subject: Subject, *, deep: bool) -> Iterator[Finding]:
         yield from _check_edition(subject, dataset, epoch, edition, deep=deep)
     today = subject.now.astimezone(BEIJING).date().isoformat()
     for entity, dataset, epoch, used, limit in rows(
-        subject.store, "SELECT entity, dataset, epoch, used, lim FROM budget WHERE lim > 0 ORDER BY 1, 2, 3"
+        subject.store,
+        # one with an allowance for every night has done what it is for when the first match has used it
+        "SELECT entity, dataset, epoch, used, lim FROM budget WHERE lim > 0 AND nightly = 0 ORDER BY 1, 2, 3",
     ):
         if used >= NEARLY * limit:
             about = {"entity": entity, "epoch": f"{dataset}/{epoch}", "used": used, "limit": limit}

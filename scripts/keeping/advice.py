@@ -34,7 +34,7 @@ ADVICE: dict[str, Advice] = {
     "log_large": Advice("数据库日志 {file} 很大（{bytes} 字节）", "The log {file} is large ({bytes} bytes)", "有长时间不结束的读取；重启服务。", "Some reader never ends; restart the service."),
     "staged_list_waits": Advice("名单 {dataset} 导入后 {days} 天没有编码", "The imported list of {dataset} has waited {days} days to be encoded", "运行 mingce province encode、publish，或重新 refresh。", "Run mingce province encode and publish, or refresh."),
     # backup
-    "backup_none": Advice("从未备份", "There is no backup", "设置 [backup] recipient，启用备份定时器（docs/how-to/back-up-and-restore.md）。", "Set [backup] recipient and enable the timer (docs/how-to/back-up-and-restore.md)."),
+    "backup_none": Advice("从未备份", "There is no backup", "设置 [backup] recipient，启用备份定时器（docs/how-to/back-up-and-restore.md）；已设置的（如刚恢复），运行 mingce backup create。", "Set [backup] recipient and enable the timer (docs/how-to/back-up-and-restore.md); where both are done (a home just restored), run mingce backup create."),
     "backup_old": Advice("最近的备份是 {at} 的", "The newest backup is of {at}", "运行 mingce backup create，查看备份定时器的日志。", "Run mingce backup create, and see the timer's log."),
     # certificates
     "certificate_unreadable": Advice("证书 {file}（{setting}）读不了", "The certificate {file} ({setting}) cannot be read", "放回 PEM 证书。", "Put a PEM certificate there."),
@@ -57,6 +57,7 @@ ADVICE: dict[str, Advice] = {
     "source_missing": Advice("名单 {dataset} 的来源文件不存在：{file}", "The source of the list {dataset} is not there: {file}", "检查上游导出任务。", "See to the job that delivers it."),
     "edition_none": Advice("名单 {dataset} 的当前密钥期还没有发布版本", "The list {dataset} has no edition in its current epoch", "运行 mingce province refresh。", "Run mingce province refresh."),
     "refresh_late": Advice("名单 {dataset} 的第 {edition} 版是 {at} 发布的，夜间刷新没有按时完成", "Edition {edition} of {dataset} is of {at}: the refresh is late", "查看刷新定时器的日志（docs/how-to/nightly-refresh.md）。", "See the refresh's log (docs/how-to/nightly-refresh.md)."),
+    "refresh_stopped": Advice("名单 {dataset} 最近一次成功的更新是 {at}", "The last refresh of {dataset} that succeeded was at {at}", "journalctl -u mingce-refresh -u mingce-changes 写有原因和下一步。", "journalctl -u mingce-refresh -u mingce-changes says why, and what to do."),
     "edition_damaged": Advice("名单 {dataset} {epoch} 第 {edition} 版的文件缺失或损坏", "Files of edition {edition} of {dataset} {epoch} are missing or damaged", "停止服务，从备份恢复。", "Stop the service and restore a backup."),
     "budget_low": Advice("{entity} 在 {epoch} 的额度快用完：{used}/{limit}", "The budget of {entity} in {epoch} is nearly used: {used} of {limit}", "核实用途；需要时由两位经办人重新申报。", "Find out why; two operators declare anew if it is due."),
     "budget_day_ahead": Advice("{entity} 的额度日期是未来的 {day}，时钟曾经走快", "The budget of {entity} stands at the future day {day}: the clock was ahead", "核对时钟；重新申报后恢复。", "Check the clock; a new declaration puts it right."),

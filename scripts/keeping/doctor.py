@@ -11,6 +11,7 @@ import typer
 from matcher.keeping.backup import read_last_backup
 from matcher.keeping.doctor import examine
 from matcher.keeping.findings import Finding, ListPlan, Subject
+from matcher.keeping.refreshed import read_last_refreshes
 from scripts.home import ConfigOption, Home, JsonOption, open_any_home, open_kek
 from scripts.keeping.advice import advise
 from scripts.keeping.textfile import DoctorMetrics
@@ -39,7 +40,8 @@ def doctor(
     found = examine(subject_of(home), deep=deep)
     if metrics is not None:
         last = read_last_backup(home.path)
-        DoctorMetrics().write(metrics, home.settings.party, found, last, home.clock.now())
+        refreshed = min(read_last_refreshes(home.path).values(), default=None)
+        DoctorMetrics().write(metrics, home.settings.party, found, last, refreshed, home.clock.now())
     worst = "error" if any(finding.level == "error" for finding in found) else "warning" if found else "ok"
     print_result(
         {"home": str(home.path), "party": home.settings.party, "state": worst, "findings": list(map(_describe, found))},
@@ -74,6 +76,8 @@ def _certificates(home: Home) -> dict[str, tuple[Path, Path | None]]:
     links = {"province": home.settings.province, **{f"department.{n}": d for n, d in home.settings.department.items()}}
     if serve.tls_cert is not None:
         found["serve.tls_cert"] = (home.resolve(serve.tls_cert), serve.tls_key and home.resolve(serve.tls_key))
+    if serve.proxy_cert is not None:
+        found["serve.proxy_cert"] = (home.resolve(serve.proxy_cert), None)
     if serve.client_ca is not None:
         found["serve.client_ca"] = (home.resolve(serve.client_ca), None)
     for name, link in links.items():

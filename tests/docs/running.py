@@ -13,13 +13,17 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from documents import Block, Step, blocks, is_seen, steps
 
+from keys.clock import BEIJING
+
 PORT = "8443"  # as the documents have it; here it is a free one
 PASSPHRASE = "one sentence for everybody"
 _EXIT = re.compile(r"#.*(?:exit code|退出码) (\d)")
+_ONCE = re.compile(r"\b[a-z0-9]{6}(?:-[a-z0-9]{6}){3}\b")
 STARTS_WITHIN_S = 60
 
 
@@ -30,11 +34,13 @@ class Differs(AssertionError):
 @dataclass
 class Reader:
     """Somebody who types what the document says. ``typed``: what stands in it for something that differs each time,
-    with a pattern that finds the real one in what was printed before."""
+    with a pattern that finds the real one in what was printed before; ``days``: the documents' dates, as so many days
+    from now. A password that was handed over once is typed when the reader chooses their own."""
 
     folder: Path
     typed: Mapping[str, str]
     port: str
+    days: Mapping[str, int] = field(default_factory=dict)
     printed: str = ""
     serving: ExitStack = field(default_factory=ExitStack)
 
@@ -57,17 +63,22 @@ class Reader:
         answered = subprocess.run(
             ["bash", "-c", self._script(step.command)],
             cwd=self.folder,
-            input=f"{PASSPHRASE}\n" * 4,
+            input=self._answers(step.command),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=300,
             start_new_session=True,  # no terminal: passphrases are read from standard input
         )
         self.printed += answered.stdout
         if answered.returncode != (int(wanted[1]) if wanted else 0):
             raise Differs(f"{place}\nexit code {answered.returncode}\n{answered.stdout}")
         self._compare(step, answered.stdout, place)
+
+    def _answers(self, command: str) -> str:
+        """What is typed where a command asks."""
+        given = _ONCE.findall(self.printed)[-1:] if "set-password" in command else []
+        return "".join(f"{line}\n" for line in [*given, *[PASSPHRASE] * 4])
 
     def _begin(self, step: Step, place: str) -> None:
         log = self.folder / "served.log"
@@ -106,11 +117,13 @@ class Reader:
                 if not found:
                     raise Differs(f"nothing printed so far is {pattern!r}")
                 text = text.replace(written, found[-1])
+        for written, later in self.days.items():
+            text = text.replace(written, (datetime.now(BEIJING).date() + timedelta(later)).isoformat())
         return text.replace(PORT, self.port)
 
 
 @contextmanager
-def reader(folder: Path, typed: Mapping[str, str]) -> Iterator[Reader]:
+def reader(folder: Path, typed: Mapping[str, str], days: Mapping[str, int] | None = None) -> Iterator[Reader]:
     """In an empty folder, without anything of the tests' surroundings but the program."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -123,7 +136,7 @@ def reader(folder: Path, typed: Mapping[str, str]) -> Iterator[Reader]:
     (folder / ".kept").write_text(
         "".join(f"export {name}={shlex.quote(value)}\n" for name, value in kept.items()), "utf-8"
     )
-    yield Reader(folder, typed, port)
+    yield Reader(folder, typed, port, days or {})
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:

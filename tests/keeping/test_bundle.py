@@ -61,7 +61,12 @@ def test_the_bill_names_every_wheel_and_every_crate(tmp_path: Path) -> None:
 def install(folder: Path, target: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_NO_INPUT": "1"}
     return subprocess.run(
-        [folder / "install.sh", target, sys.executable], capture_output=True, text=True, check=False, env=environment
+        [folder / "install.sh", target, sys.executable],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        umask=0o077,  # as root's is on a hardened host
     )
 
 
@@ -99,6 +104,8 @@ def test_a_bundle_installs_without_a_network(tmp_path: Path) -> None:
     done = install(bundle, tmp_path / "opt")
     assert done.returncode == 0, done.stderr
     program = tmp_path / "opt/bin/mingce"
+    for path in (program, *program.resolve().parents[:2], *(tmp_path / "opt/lib").rglob("scripts/cli.py")):
+        assert path.stat().st_mode & 0o044 == 0o044, path  # the service is another user
     subprocess.run([program, "province", "init", "p"], check=True, cwd=tmp_path, env={"PATH": "/usr/bin:/bin"})
     doctor = subprocess.run(
         [program, "doctor", "--config", "p", "--json"], capture_output=True, check=False, cwd=tmp_path

@@ -24,6 +24,9 @@ from homes import mingce
 from keys.clock import format_time
 from keys.files import exclusive_lock
 from matcher.keeping import host_checks
+from matcher.keeping.backup import WORK
+from matcher.keeping.findings import everything_in
+from matcher.keeping.refreshed import note_refresh
 from scripts.keeping.advice import ADVICE, advise
 from scripts.language import LANGUAGES, set_language
 
@@ -120,7 +123,7 @@ def _leave(path: Path, hours: float) -> None:
 _BUDGET = (
     "INSERT INTO entity VALUES ('演示行', '2026-01-01T00:00:00Z')",
     "INSERT INTO budget (entity, dataset, epoch, lim, used, nightly, used_nightly, day, expected)"
-    " VALUES ('演示行', 'base', '2026', 1000, 950, 0, 0, '{day}', 1000)",
+    " VALUES ('演示行', 'base', '2026', 1000, 950, {nightly}, 0, '{day}', 1000)",
 )
 _RUN = (
     "INSERT INTO run (run_id, state, dataset, epoch, edition, manifest_sha256, label_width, divisions, purpose,"
@@ -203,17 +206,22 @@ FAULTS = [
     Fault("source_missing", "province", lambda home: (home / "基础名单.csv").unlink()),
     Fault("edition_none", "department"),
     Fault("refresh_late", "province", environment=later(10)),
+    Fault(
+        "refresh_stopped",
+        "province",
+        lambda home: note_refresh(home, "base", datetime.now(UTC) - timedelta(hours=51)),
+    ),
     Fault("edition_damaged", "province", lambda home: _slices(home).unlink()),
     Fault("edition_damaged", "province", lambda home: _flip(_slices(home)), options=("--deep",)),
     Fault(
         "budget_low",
         "province",
-        lambda home: sql(home, "province.sqlite", *(s.format(day="2026-01-01") for s in _BUDGET)),
+        lambda home: sql(home, "province.sqlite", *(s.format(day="2026-01-01", nightly=0) for s in _BUDGET)),
     ),
     Fault(
         "budget_day_ahead",
         "province",
-        lambda home: sql(home, "province.sqlite", *(s.format(day="2999-01-01") for s in _BUDGET)),
+        lambda home: sql(home, "province.sqlite", *(s.format(day="2999-01-01", nightly=0) for s in _BUDGET)),
     ),
     # a bank's and a bureau's
     Fault("match_late", "bank", lambda home: sql(home, "bank.sqlite", _RUN.format(state="COMPLETED"))),
@@ -270,6 +278,38 @@ def test_a_planted_fault_is_found(fault: Fault, homes: Path) -> None:
 def test_a_sound_home_is_sound(homes: Path) -> None:
     for home in ("province", "bank"):
         assert mingce(homes, "doctor", "--deep", "--config", home)["findings"] == []
+
+
+def test_it_runs_beside_a_backup_and_other_jobs(homes: Path) -> None:
+    """A backup's half-made copies are none of the home's databases; what goes while it is looked at is passed over."""
+    home = homes / "province"
+    (home / WORK).mkdir()
+    (home / WORK / "keys.sqlite").write_bytes(b"half a copy")
+    (home / WORK / "keys.sqlite").chmod(0o600)
+    assert codes(homes, "province") == set()
+    looked_at = everything_in(home)
+    next(looked_at)
+    shutil.rmtree(home / WORK)
+    assert home / "keys.sqlite" in [path for path, _ in looked_at]
+
+
+def test_a_budget_that_is_used_up_is_sound_with_an_allowance_for_every_night(homes: Path) -> None:
+    sql(homes / "province", "province.sqlite", *(s.format(day="2026-01-01", nightly=256) for s in _BUDGET))
+    assert codes(homes, "province") == set()
+
+
+def test_a_full_disk_is_named_though_no_database_opens(homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _damage(homes / "province")
+    monkeypatch.setattr(host_checks, "LEAST_FREE_BYTES", 10**18)
+    assert {"disk_low", "database_damaged"} <= codes(homes, "province")
+
+
+def test_the_proxys_certificate_is_watched_without_its_key(homes: Path) -> None:
+    watched = {"MINGCE_SERVE__PROXY_CERT": "cert.pem"}
+    write_certificate(homes / "province", begin=-2, end=10, own_key=False)
+    assert codes(homes, "province", **watched) == {"certificate_ending"}
+    write_certificate(homes / "province", begin=-2, end=-1, own_key=False)
+    assert codes(homes, "province", **watched) == {"certificate_over"}
 
 
 def test_it_changes_nothing(homes: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from test_docs import anchors
 
 from api.metrics import Metrics
 from api.problems import KINDS
+from matcher.keeping.refreshed import note_refresh
 from scripts.keeping.advice import ADVICE
 from scripts.keeping.textfile import DoctorMetrics
 from scripts.references.command_line import reference
@@ -23,6 +25,7 @@ from scripts.references.command_line import reference
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs/reference/metrics.md"
 RULES = ROOT / "deploy/prometheus/mingce.rules.yml"
+EARLIER = datetime(2026, 1, 5, tzinfo=UTC)
 UNITS = sorted((ROOT / "deploy/systemd").iterdir())
 
 
@@ -80,8 +83,31 @@ def test_the_doctors_file(place: Path) -> None:
     told = {(("code", finding["code"]), ("level", finding["level"]), ("party", "bank")): 1.0 for finding in found}
     assert families["mingce_doctor_finding"] == told
     assert families["mingce_doctor_run_timestamp_seconds"].keys() == {(("party", "bank"),)}
+    assert families["mingce_refresh_timestamp_seconds"] == {}
     assert families["mingce_backup_timestamp_seconds"][(("party", "bank"),)] > 1.7e9
     assert (place / "m.prom").stat().st_mode & 0o777 == 0o644
+
+
+def test_the_doctor_tells_the_last_refresh_that_succeeded(place: Path) -> None:
+    """An unchanged list counts, a refused one does not."""
+
+    def told() -> float:
+        mingce(place, "doctor", "--config", "province", "--metrics", "m.prom", code=(0, 1, 4))
+        found = re.search(r"^mingce_refresh_timestamp_seconds.* (\S+)$", (place / "m.prom").read_text("utf-8"), re.M)
+        assert found is not None
+        return float(found[1])
+
+    source = ("--source", "base.csv", "--config", "province")
+    mingce(place, "province", "refresh", *source)
+    note_refresh(place / "province", "base", EARLIER)
+    mingce(place, "province", "refresh", *source, "--dry-run")
+    assert told() == EARLIER.timestamp()
+    mingce(place, "province", "refresh", *source)
+    assert told() > EARLIER.timestamp()
+    note_refresh(place / "province", "base", EARLIER)
+    (place / "base.csv").write_text("\n".join((place / "base.csv").read_text("utf-8").splitlines()[:3]), "utf-8")
+    mingce(place, "province", "refresh", *source, code=4)
+    assert told() == EARLIER.timestamp()
 
 
 def test_every_finding_is_documented() -> None:

@@ -29,6 +29,14 @@ def test_an_example_is_usable_and_says_what_to_confirm(tmp_path: Path) -> None:
     assert "须确认：income.limit = 100,000.00 元" in run("check", example(tmp_path, "330113"))
 
 
+def test_a_policy_whose_days_are_over_is_said_to_be_so(tmp_path: Path) -> None:
+    path = example(tmp_path)
+    assert "采用后也不生效" in run("check", path)
+    text = path.read_text("utf-8")
+    path.write_text(text.replace("valid_to = 2025-12-31", "valid_to = 9999-12-31"), "utf-8")
+    assert "采用后也不生效" not in run("check", path)
+
+
 def test_an_example_never_overwrites(tmp_path: Path) -> None:
     path = example(tmp_path)
     with pytest.raises(InputError):
