@@ -13,8 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
-from weakref import WeakKeyDictionary, WeakSet
+from typing import Literal, cast
 
 import pysqlite3
 from sqlite_utils import Database, Migrations
@@ -120,16 +119,22 @@ def reading(database: Database) -> Iterator[Database]:
     Needed for reads too, as sqlite-utils' ``query`` opens a savepoint. Fetch every row inside.
     Raises DatabaseBusy after the busy timeout, DatabaseDamaged, DatabaseUnavailable.
     """
-    turn = _turns.setdefault(database, threading.RLock())
-    if not turn.acquire(timeout=BUSY_TIMEOUT_S):
-        raise DatabaseBusy("another thread is at work")
-    try:
-        if database in _given_up:
+    with _turn(database) as handle:
+        if handle.file in _given_up:
             require_sound_disk()
         with typed_errors():
             yield database
+
+
+@contextmanager
+def _turn(database: Database) -> Iterator[_Handle]:
+    handle = cast("_Handle", database)  # every one is, of :func:`connect`
+    if not handle.turn.acquire(timeout=BUSY_TIMEOUT_S):
+        raise DatabaseBusy("another thread is at work")
+    try:
+        yield handle
     finally:
-        turn.release()
+        handle.turn.release()
 
 
 @contextmanager
@@ -139,18 +144,15 @@ def write_transaction(database: Database) -> Iterator[Database]:
     Taking the write lock first means a transaction never fails half-way for being busy.
     Transactions do not nest. Raises what :func:`reading` raises.
     """
-    with reading(database):
+    with reading(database), _giving_up(database):
         database.conn.execute("BEGIN IMMEDIATE")
         try:
             yield database
             database.conn.execute("COMMIT")
-        except BaseException as error:
-            try:
-                if database.conn.in_transaction:
+        except BaseException:
+            if database.conn.in_transaction:
+                with suppress(pysqlite3.Error):  # the first error is the one to tell
                     database.conn.execute("ROLLBACK")
-            finally:
-                if getattr(error, "sqlite_errorcode", 0) & 0xFF == pysqlite3.SQLITE_IOERR:
-                    _give_up(database)
             raise
 
 
@@ -160,15 +162,20 @@ def require_sound_disk() -> None:
         raise DatabaseUnavailable("the disk failed; this process has to be started anew")
 
 
-def _give_up(database: Database) -> None:
+@contextmanager
+def _giving_up(database: Database) -> Iterator[None]:
     """After an I/O error, such as a failed flush, nobody knows what is on disk: this process is done with the file.
 
-    Closing the connection would fold the log into the file and flush both, so it is kept open until the process
-    ends, by a reference that is never given back; ``close`` closes a stand-in. The next process recovers from the file.
+    Closing a connection would fold the log into the file and flush both, so it is kept open until the process ends,
+    by a reference that is never given back; ``close`` closes a stand-in. Other handles on the file are refused, and
+    nobody opens it again in this process; the next one recovers from it.
     """
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(database.conn))
-    database.conn = pysqlite3.connect(":memory:")
-    _given_up.add(database)
+    try:
+        yield
+    except pysqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == pysqlite3.SQLITE_IOERR:
+            cast("_Handle", database).give_up()
+        raise
 
 
 def erase_traces(database: Database) -> bool:
@@ -178,7 +185,7 @@ def erase_traces(database: Database) -> bool:
     """
     with reading(database):
         try:
-            with typed_errors():
+            with typed_errors(), _giving_up(database):
                 database.conn.execute("VACUUM")
                 (busy, *_) = database.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except DatabaseBusy:
@@ -186,8 +193,7 @@ def erase_traces(database: Database) -> bool:
     return not busy
 
 
-_turns: WeakKeyDictionary[Database, threading.RLock] = WeakKeyDictionary()
-_given_up: WeakSet[Database] = WeakSet()
+_given_up: set[str] = set()  # files, for as long as the process lives
 
 
 def _create(path: Path, migrations: Migrations) -> None:
@@ -216,7 +222,13 @@ def _create(path: Path, migrations: Migrations) -> None:
 
 
 def connect(path: Path, synchronous: Literal["FULL", "OFF"] = "FULL") -> Database:
-    """A handle on an existing file; nothing is created if it has just gone."""
+    """A handle on an existing file; nothing is created if it has just gone.
+
+    Close it: left to the interpreter, a log that cannot be flushed goes unnoticed. Raises what open_database raises.
+    """
+    file = os.path.realpath(path)
+    if file in _given_up:
+        require_sound_disk()
     with typed_errors(path.name):
         connection = pysqlite3.connect(
             f"{path.absolute().as_uri()}?mode=rw",
@@ -225,6 +237,7 @@ def connect(path: Path, synchronous: Literal["FULL", "OFF"] = "FULL") -> Databas
             isolation_level=None,
             check_same_thread=False,
         )
+        handle = _Handle(connection, file)
         try:
             connection.execute(f"PRAGMA synchronous = {synchronous}")
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
@@ -235,9 +248,37 @@ def connect(path: Path, synchronous: Literal["FULL", "OFF"] = "FULL") -> Databas
             connection.execute("PRAGMA temp_store = MEMORY")  # so that VACUUM copies nothing outside the home
             connection.execute("PRAGMA trusted_schema = OFF")
         except BaseException:
-            connection.close()
+            handle.close()
             raise
-        return Database(connection)
+        return handle
+
+
+class _Handle(Database):
+    def __init__(self, connection: pysqlite3.Connection, file: str) -> None:
+        super().__init__(connection)
+        self.file = file
+        self.turn = threading.RLock()
+
+    def give_up(self) -> None:
+        """Keep the connection open for good, and close a stand-in in its place."""
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.conn))
+        self.conn = pysqlite3.connect(":memory:")
+        _given_up.add(self.file)
+
+    def close(self) -> None:
+        """Fold the log into the file first, as SQLite's own close does without a word of what fails.
+
+        What was acknowledged is in the log, flushed; the next process folds it if this one cannot.
+        Raises DatabaseBusy if another thread is at work with it.
+        """
+        with _turn(self):
+            if self.file in _given_up:
+                self.give_up()
+            with suppress(pysqlite3.Error), _giving_up(self):
+                if self.conn.in_transaction:
+                    self.conn.execute("ROLLBACK")
+                self.conn.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            super().close()
 
 
 @contextmanager

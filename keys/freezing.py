@@ -22,7 +22,7 @@ import pysqlite3
 from sqlite_utils import Database
 
 from keys.database import DatabaseDamaged, DatabaseUnavailable, connect, require_sound_sqlite, typed_errors
-from keys.files import BUILDING, exclusive_lock, fsync_file, make_folder
+from keys.files import BUILDING, exclusive_lock, make_folder
 from psi.errors import MingceError
 
 DATABASE_SUFFIX = ".sqlite"
@@ -119,15 +119,17 @@ def frozen(
 
 
 def check_database(path: Path) -> None:
-    """Read a database that nobody else uses from end to end. Raises DatabaseDamaged, DatabaseUnavailable."""
+    """Read a database that nobody else uses from end to end; whoever keeps the file flushes it.
+
+    Raises DatabaseDamaged, DatabaseUnavailable.
+    """
     with typed_errors(path.name):
-        database = connect(path)
+        database = connect(path, synchronous="OFF")
         try:
             if [verdict for (verdict,) in database.conn.execute("PRAGMA integrity_check")] != ["ok"]:
                 raise DatabaseDamaged("integrity_check failed", file=path.name)
             if database.conn.execute("PRAGMA foreign_key_check").fetchone() is not None:
                 raise DatabaseDamaged("a row refers to one that is not there", file=path.name)
-            database.conn.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
         finally:
             database.close()
 
@@ -177,7 +179,8 @@ def _copy_database(source: Database, target: Path, progress: Callable[[int, int]
     target.touch(0o600, exist_ok=False)
     copy = pysqlite3.connect(str(target))
     try:
-        copy.execute("PRAGMA journal_mode = OFF")  # a copy that fails is thrown away
+        copy.execute("PRAGMA journal_mode = OFF")  # a copy that fails is thrown away, and one that is read is too
+        copy.execute("PRAGMA synchronous = OFF")
         source.conn.backup(
             copy, pages=PAGES_AT_ONCE, progress=lambda status, left, total: progress(total - left, total)
         )
@@ -185,7 +188,6 @@ def _copy_database(source: Database, target: Path, progress: Callable[[int, int]
         raise DatabaseUnavailable(f"cannot be copied: {error}", file=target.name) from error
     finally:
         copy.close()
-    fsync_file(target)
 
 
 def _link(source: Path, target: Path) -> None:

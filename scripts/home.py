@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Protocol, TypeVar, cast
 
 import typer
 
@@ -15,6 +16,7 @@ from keys.identity import IdentityKind, PublicIdentity
 from keys.keystore import KeyStore
 from keys.wrap import KekProvider, create_kek_file, provider_from_setting
 from matcher.keeping.restored import require_settled
+from scripts.ending import close_at_end
 from scripts.language import say
 from scripts.messages import Refused
 from scripts.settings import CONFIG_NAME, Settings, SettingsInvalid, find_config
@@ -30,16 +32,38 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="say what would ha
 YesOption = Annotated[bool, typer.Option("--yes", help="do not ask")]
 
 
+class Closable(Protocol):
+    def close(self) -> None: ...
+
+
+Store = TypeVar("Store", bound=Closable)
+
+
 @dataclass(frozen=True)
 class Home:
-    """An opened home. ``path`` is the folder of its mingce.toml."""
+    """An opened home. ``path`` is the folder of its mingce.toml.
+
+    A command has one handle on each store of the home, and the end of the command closes it: a file whose flush
+    failed under one handle must not be flushed, and believed, under another.
+    """
 
     path: Path
     settings: Settings
     clock: Clock
+    _opened: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def open_once(self, name: str, opening: Callable[[], Store]) -> Store:
+        """The store of this name, which ``opening`` opens when it is first asked for."""
+        if name not in self._opened:
+            self._opened[name] = store = opening()
+            close_at_end(store.close)
+        return cast("Store", self._opened[name])
 
     def open_keys(self) -> KeyStore:
-        return KeyStore(self.path, open_kek(self.path, self.settings.keys.kek), clock=self.clock, actor=actor())
+        def opening() -> KeyStore:
+            return KeyStore(self.path, open_kek(self.path, self.settings.keys.kek), clock=self.clock, actor=actor())
+
+        return self.open_once("keys", opening)
 
     def resolve(self, path: Path) -> Path:
         """A path of the configuration, relative to the home."""

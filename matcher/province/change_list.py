@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from matcher.columns import ColumnMapping, Field, list_columns
 from matcher.province.plan import ChangesUnclear, DatasetPlan, Observer, WholeListNeeded
+from matcher.province.rows import first_names, labelled_rows, note_names
 from matcher.province.spill import RUN_ROWS, look_through
-from matcher.province.staging import first_names, labelled_rows, note_names
 from matcher.rejects import Reject
 from matcher.schemas import ListSchema
 from matcher.tables.checks import Check, check_labels

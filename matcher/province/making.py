@@ -93,9 +93,21 @@ class EditionMaker:
         return tally
 
     def choose_kind(
-        self, plan: DatasetPlan, staged: Staged, current: Edition | None, tally: Tally, *, full: bool
+        self,
+        plan: DatasetPlan,
+        staged: Staged,
+        current: Edition | None,
+        tally: Tally,
+        *,
+        accept_shrink: bool,
+        full: bool,
     ) -> Kind:
-        """A delta, unless ``full`` is wanted or there is no base, a division is new or too much changed since it."""
+        """A delta, unless ``full`` is wanted or there is no base, a division is new or too much changed since it.
+
+        Raises ListShrunk if too much is gone, unless an operator accepts that.
+        """
+        if not accept_shrink:
+            _guard_shrinking(plan, tally)
         if full or current is None:
             return "full"
         base = current.base or current
@@ -278,7 +290,7 @@ def encoded_schemas(plan: DatasetPlan) -> dict[str, pa.Schema]:
     return {"sealed": sealed_schema(plan.label), "entries": ENTRY_SCHEMA, "state": STATE_SCHEMA}
 
 
-def guard_shrinking(plan: DatasetPlan, tally: Tally) -> None:
+def _guard_shrinking(plan: DatasetPlan, tally: Tally) -> None:
     """Raise ListShrunk if more than ``shrink_limit`` of the rows is gone."""
     before = tally.kept + tally.changed + tally.removed
     share = tally.removed / before if before else 0.0

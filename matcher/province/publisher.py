@@ -8,29 +8,21 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 
 from keys.clock import Clock, parse_time
-from keys.files import exclusive_lock, make_folder
 from keys.keystore import KeyStore
 from matcher.province.canaries import Canaries
 from matcher.province.editions import Edition, EditionFolders
 from matcher.province.intake import ChangeIntake, refuse_old
 from matcher.province.ledger import Ledger
-from matcher.province.making import EditionMaker, Kind, Tally, guard_shrinking
+from matcher.province.making import EditionMaker, Kind, Tally
 from matcher.province.outcomes import outcome_of, same_file
-from matcher.province.plan import (
-    SILENT,
-    DatasetPlan,
-    NothingStaged,
-    Observer,
-    Outcome,
-)
-from matcher.province.records import EditionRecord
+from matcher.province.plan import SILENT, DatasetPlan, NothingStaged, Observer, Outcome
 from matcher.province.staged import Staged
 from matcher.province.staging import STAGING_SECRET, StagedList, Staging, find_list, list_key, stage_list
+from matcher.province.standing import Standing
 from matcher.rejects import Reject
 from matcher.slices import file_sha256
 from psi.errors import InputError
@@ -61,6 +53,7 @@ class Publisher:
         self._staging = Staging(home, lambda: keystore.get_store_secret(STAGING_SECRET))
         self._canaries = Canaries(home, keystore, ledger, clock, random_bytes)
         self.folders = EditionFolders(home, keystore.get_identity().public)
+        self._standing = Standing(home, ledger, self.folders)
         self._maker = EditionMaker(keystore, self.folders, clock, threads=threads)
         self._intake = ChangeIntake(ledger, self._canaries, self._maker.reference_key)
 
@@ -71,8 +64,8 @@ class Publisher:
 
         Raises InputError kinds, ListShrunk if no row can be used.
         """
-        with self._exclusive():
-            self._ledger.require_label(plan.dataset, plan.label, plan.schema.receivers)
+        with self._standing.exclusive():
+            self._standing.require_label(plan)
             folder, key = self._staging.importing(plan), self._maker.reference_key(plan)
             try:
                 staged = stage_list(plan, source, folder, self._staging.sealer(plan), key, observer)
@@ -98,16 +91,14 @@ class Publisher:
 
         Raises NothingStaged, ListShrunk, ListWithdrawn, ListSuperseded.
         """
-        with self._exclusive():
-            self._ledger.require_label(plan.dataset, plan.label, plan.schema.receivers)
+        with self._standing.exclusive():
+            self._standing.require_label(plan)
             staged = self._staging.open_imported(plan, self._maker.reference_key(plan))
-            current = self._current(plan)
+            current = self._standing.current(plan)
             refuse_old(current, staged.about.source.sha256)
             tally = self._maker.compare(plan, staged, current, observer)
-            if not accept_shrink:
-                guard_shrinking(plan, tally)
-            number = self._next_number(plan)
-            kind = self._maker.choose_kind(plan, staged, current, tally, full=full)
+            kind = self._maker.choose_kind(plan, staged, current, tally, accept_shrink=accept_shrink, full=full)
+            number = self._standing.next_number(plan)
             if dry_run:
                 return outcome_of("would_encode", plan, number, staged, tally, kind)
             self._clean(plan)
@@ -118,8 +109,8 @@ class Publisher:
 
     def publish(self, plan: DatasetPlan, observer: Observer = SILENT, *, dry_run: bool = False) -> Outcome:
         """Check the encoded edition from disk once more and make it the one served. Raises NothingStaged."""
-        with self._exclusive():
-            number = self._next_number(plan)
+        with self._standing.exclusive():
+            number = self._standing.next_number(plan)
             if not self.folders.path(plan.dataset, plan.epoch, number).is_dir():
                 raise NothingStaged("no encoded edition waits to be published", dataset=plan.dataset, epoch=plan.epoch)
             observer.step("check")
@@ -153,11 +144,11 @@ class Publisher:
         a suspicious one, ListWithdrawn, ListSuperseded, of a change list also WholeListNeeded, ChangesMisfit. The
         served edition is untouched unless this returns "published".
         """
-        with self._exclusive():
+        with self._standing.exclusive():
             observer.step("look")
             if not dry_run:
                 self._clean(plan)
-            current = self._current(plan)
+            current = self._standing.current(plan)
             wanted = current is None or self._is_due(plan, current) or (full and current.base is not None)
             digest = file_sha256(source)
             if current is not None and not wanted and current.source.sha256 == digest:
@@ -165,7 +156,7 @@ class Publisher:
                     self._staging.remove(self._staging.job(plan))
                 return same_file(plan, current), []
             refuse_old(current, digest)
-            self._ledger.require_label(plan.dataset, plan.label, plan.schema.receivers)
+            self._standing.require_label(plan)
             folder = self._staging.importing(plan) if dry_run else self._staging.job(plan) / "list"
             try:
                 staged: Staged
@@ -209,10 +200,8 @@ class Publisher:
             if not dry_run:
                 self._staging.remove(self._staging.job(plan))
             return outcome_of("unchanged", plan, current.manifest.edition, staged, tally), rejects
-        if not accept:
-            guard_shrinking(plan, tally)
-        number = self._next_number(plan)
-        kind = self._maker.choose_kind(plan, staged, current, tally, full=full)
+        kind = self._maker.choose_kind(plan, staged, current, tally, accept_shrink=accept, full=full)
+        number = self._standing.next_number(plan)
         if dry_run:
             return outcome_of("would_publish", plan, number, staged, tally, kind), rejects
         outcome = outcome_of("published", plan, number, staged, tally, kind)
@@ -253,16 +242,16 @@ class Publisher:
         """
         if not reason.strip():
             raise InputError("a rollback needs a reason")
-        with self._exclusive():
+        with self._standing.exclusive():
             observer.step("look")
             if not dry_run:
                 self._clean(plan)
-            current = self._current(plan)
-            earlier = self._find_earlier(plan, to, current)
+            current = self._standing.current(plan)
+            earlier = self._standing.find_earlier(plan, to, current)
             if current is None or earlier is None:
                 raise EditionGone("no such edition to go back to", dataset=plan.dataset, edition=to)
             earlier.check_files()
-            number, rows, kind = self._next_number(plan), earlier.count_live(), earlier.manifest.kind
+            number, rows, kind = self._standing.next_number(plan), earlier.count_live(), earlier.manifest.kind
             outcome = Outcome(
                 "would_roll_back" if dry_run else "rolled_back",
                 plan.dataset,
@@ -280,26 +269,6 @@ class Publisher:
 
     # Steps
 
-    def _exclusive(self) -> AbstractContextManager[None]:
-        make_folder(self._home / "editions")
-        return exclusive_lock(self._home / "editions" / "lock")
-
-    def _recorded(self, plan: DatasetPlan) -> list[EditionRecord]:
-        return self._ledger.list_editions(plan.dataset, plan.epoch)
-
-    def _current(self, plan: DatasetPlan) -> Edition | None:
-        record = self._ledger.current_edition(plan.dataset, plan.epoch)
-        return None if record is None else self.folders.read(plan.dataset, plan.epoch, record.edition)
-
-    def _find_earlier(self, plan: DatasetPlan, number: int, current: Edition | None) -> Edition | None:
-        kept = {record.edition for record in self._recorded(plan) if record.pruned_at is None}
-        if current is None or number == current.manifest.edition or number not in kept:
-            return None
-        return self.folders.read(plan.dataset, plan.epoch, number)
-
-    def _next_number(self, plan: DatasetPlan) -> int:
-        return 1 + max((record.edition for record in self._recorded(plan)), default=0)
-
     def _is_due(self, plan: DatasetPlan, current: Edition) -> bool:
         age = self._clock.now() - parse_time(current.manifest.created_at)
         planted = self._canaries.digest(plan.dataset) != current.source.canaries
@@ -307,7 +276,7 @@ class Publisher:
         return planted or is_old or age >= timedelta(days=plan.renew_days)
 
     def _clean(self, plan: DatasetPlan) -> None:
-        kept = {record.edition for record in self._recorded(plan) if record.pruned_at is None}
+        kept = {record.edition for record in self._standing.recorded(plan) if record.pruned_at is None}
         self.folders.clean(plan.dataset, plan.epoch, kept)
 
     def _record(
@@ -341,7 +310,7 @@ class Publisher:
     def _prune(self, plan: DatasetPlan, observer: Observer) -> None:
         """Remove editions beyond the newest ``keep_editions``, but never the current one nor a base of one kept."""
         observer.step("prune")
-        there = [record for record in self._recorded(plan) if record.pruned_at is None]
+        there = [record for record in self._standing.recorded(plan) if record.pruned_at is None]
         kept = {record.edition: record for record in there[-max(plan.keep_editions, 1) :]}
         kept_bases = {record.base for record in kept.values()}
         old = [record.edition for record in there if record.edition not in kept and record.edition not in kept_bases]

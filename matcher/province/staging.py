@@ -15,30 +15,35 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from functools import reduce
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
 
 from keys.files import fsync_folder, make_folder, write_atomic
 from matcher.columns import list_columns
 from matcher.province.editions import Edition, Source
 from matcher.province.parts import RememberedFiles, count_parts, cut_sorted, part_starts
 from matcher.province.plan import DatasetPlan, ListShrunk, NothingStaged, Observer
-from matcher.province.spill import Spill, look_through, pack, read_runs, unpack
-from matcher.reasons import for_bank_column
+from matcher.province.rows import (
+    choose_rows,
+    count_divisions,
+    first_names,
+    join_rows,
+    label_rows,
+    pack_rows,
+    read_part,
+    rows_of_table,
+    unpack_rows,
+    write_part,
+)
+from matcher.province.spill import Spill, look_through, read_runs
 from matcher.rejects import Reject
-from matcher.schemas import ListSchema
 from matcher.sealing import SealedDataDamaged, Sealer
-from matcher.tables.lists import LabelledList, Sifted, drop_duplicates, labelled_columns, read_labelled_list
-from psi.columns import Column, data_of, fixed, pc, sorted_positions
-from psi.edition import LabelSchema, pack_labels
-from psi.encoding import ITEM_BYTES, BaseRows
+from matcher.tables.lists import Sifted, drop_duplicates, read_labelled_list
+from psi.columns import data_of, sorted_positions
+from psi.encoding import BaseRows
 from psi.errors import InputError
 from psi.remembered import Remembered, row_references
 
 STAGING_SECRET = "staging"  # noqa: S105  the name of a secret, not one
 _FORMAT = 1
-_SHEET_BITS = 40  # rows of a sheet have fewer bits
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,7 @@ class StagedList:
     def save(self) -> None:
         """Make it what :func:`open_list` finds: written last, when every part is on disk."""
         whole = reduce(join_rows, self.extra.values()) if self.extra else None
-        table = b"" if whole is None else pack(_table_of(whole, self.about.label_width))
+        table = b"" if whole is None else pack_rows(whole, self.about.label_width)
         write_atomic(self.folder / "extra", self.sealer.seal(table, "extra", self.about.key, ""))
         write_atomic(self.folder / "about", self.sealer.seal(self.about.encode(), "about", "", ""))
 
@@ -141,9 +146,7 @@ def open_list(folder: Path, sealer: Sealer, reference_key: bytes) -> StagedList 
     extra = sealer.open((folder / "extra").read_bytes(), "extra", about.key, "")
     if not extra:
         return staged
-    table = unpack(extra)
-    rows = BaseRows(data_of(table["item"]), data_of(table["label"]), table["slice"].combine_chunks())
-    return staged.with_extra(rows, reference_key, about.source.canaries, about.source.absent)
+    return staged.with_extra(unpack_rows(extra), reference_key, about.source.canaries, about.source.absent)
 
 
 def find_list(folder: Path, sealer: Sealer, reference_key: bytes, key: str) -> StagedList | None:
@@ -196,11 +199,6 @@ def read_list(plan: DatasetPlan, path: Path) -> BaseRows:
     if not len(listed):
         raise ListShrunk("the list is empty", rows=0, removed_share=1.0, limit=plan.shrink_limit)
     return label_rows(listed, plan.schema, plan.label)
-
-
-def label_rows(listed: LabelledList, schema: ListSchema, label: LabelSchema) -> BaseRows:
-    """A list as it is encoded: items, packed labels as a receiver may see them, and the slice of each row."""
-    return labelled_rows(listed.items, listed.fields, listed.division, schema, label)
 
 
 class Staging:
@@ -282,84 +280,6 @@ def _settle(
     return StagedList(folder, about, sealer)
 
 
-def rows_of_table(plan: DatasetPlan, table: pa.Table, names: dict[tuple[str, str], int]) -> BaseRows:
-    """Checked rows of a list as they are encoded. ``names`` are noted as :func:`note_names` does."""
-    columns: dict[str, Column] = {name: table[name].combine_chunks() for name in table.column_names}
-    fields, division = labelled_columns(columns, plan.schema, plan.division)
-    note_names(names, table, division)
-    return labelled_rows(data_of(columns["item"]), fields, division, plan.schema, plan.label)
-
-
-def count_divisions(counts: dict[int, int], rows: BaseRows) -> None:
-    """Add how many of these rows are in each division."""
-    for value in pc.value_counts(rows.slices).to_pylist():
-        counts[value["values"]] = counts.get(value["values"], 0) + value["counts"]
-
-
-def write_part(folder: Path, sealer: Sealer, key: str, part: int, rows: BaseRows, label_width: int) -> None:
-    """Seal a part of the list with this key into a folder, for :func:`read_part`."""
-    write_atomic(folder / f"rows-{part}", sealer.seal(pack(_table_of(rows, label_width)), "rows", key, str(part)))
-
-
-def read_part(folder: Path, sealer: Sealer, key: str, part: int) -> BaseRows:
-    """Raises SealedDataDamaged, OSError."""
-    table = unpack(sealer.open((folder / f"rows-{part}").read_bytes(), "rows", key, str(part)))
-    return BaseRows(data_of(table["item"]), data_of(table["label"]), table["slice"].combine_chunks())
-
-
 def staging_sealer(secret: bytes, plan: DatasetPlan, random_bytes: Callable[[int], bytes] = os.urandom) -> Sealer:
     """Seals what waits of this dataset and epoch; ``secret`` is the home's STAGING_SECRET."""
     return Sealer(secret, f"staging {plan.dataset} {plan.epoch}", random_bytes)
-
-
-def labelled_rows(
-    items: pa.Buffer, fields: dict[str, Column], division: Column, schema: ListSchema, label: LabelSchema
-) -> BaseRows:
-    """Columns of a list as they are encoded."""
-    fields = dict(fields)
-    for each in schema.fields:
-        if each.type == "reasons" and "bank" in schema.receivers:
-            fields[each.name] = for_bank_column(fields[each.name])
-    labels = pack_labels([fields[name] for name in label.fields], label.width)
-    return BaseRows(items, labels, pc.utf8_slice_codeunits(division, 0, 6).cast(pa.uint32()))
-
-
-def note_names(names: dict[tuple[str, str], int], table: pa.Table, division: Column) -> None:
-    """For each division's code and name the place of the first row that has them."""
-    if "division_name" not in table.column_names:
-        return
-    place = pc.add(pc.shift_left(table["sheet"].cast(pa.int64()), _SHEET_BITS), table["row"])
-    pairs: Any = pa.table({"code": division, "name": table["division_name"], "place": place})
-    for row in pairs.group_by(["code", "name"]).aggregate([("place", "min")]).to_pylist():
-        pair = (row["code"], row["name"])
-        names[pair] = min(row["place_min"], names.get(pair, row["place_min"]))
-
-
-def first_names(names: dict[tuple[str, str], int]) -> dict[str, str]:
-    """The name that a division has first in the file, in the file's order."""
-    found: dict[str, str] = {}
-    for code, name in sorted(names, key=names.__getitem__):
-        if name:
-            found.setdefault(code, name)
-    return found
-
-
-def choose_rows(rows: BaseRows, order: Column, width: int) -> BaseRows:
-    """Some of the rows, by their positions; ``width`` is the label's."""
-    items, labels = fixed(bytes(rows.items), ITEM_BYTES), fixed(bytes(rows.labels), width)
-    return BaseRows(data_of(items.take(order)), data_of(labels.take(order)), rows.slices.take(order))
-
-
-def join_rows(rows: BaseRows, more: BaseRows) -> BaseRows:
-    """Both lists' rows."""
-    return BaseRows(
-        bytes(rows.items) + bytes(more.items),
-        bytes(rows.labels) + bytes(more.labels),
-        pa.concat_arrays([rows.slices, more.slices]),
-    )
-
-
-def _table_of(rows: BaseRows, width: int) -> pa.Table:
-    return pa.table(
-        [fixed(rows.items, ITEM_BYTES), fixed(rows.labels, width), rows.slices], names=["item", "label", "slice"]
-    )

@@ -31,8 +31,7 @@ class ProvinceStore:
         return self._db
 
     def close(self) -> None:
-        with self.reading():
-            self._db.close()
+        self._db.close()
 
     def reading(self) -> AbstractContextManager[Database]:
         """The connection to oneself, so that nothing uncommitted is seen. Raises DatabaseBusy, DatabaseUnavailable."""

@@ -11,7 +11,8 @@ from scripts.home import Home, open_any_home, open_home
 
 
 def open_store(home: Home) -> BankStore:
-    return BankStore(home.path, home.open_keys().get_store_secret(STORE_SECRET), home.clock)
+    secret = home.open_keys().get_store_secret
+    return home.open_once("bank", lambda: BankStore(home.path, secret(STORE_SECRET), home.clock))
 
 
 def open_asker(config: Path | None, link: str | None) -> tuple[Home, BankStore]:

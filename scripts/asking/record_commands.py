@@ -9,12 +9,12 @@ import typer
 
 from keys.files import write_atomic
 from matcher.bank.records import RecordNotCountersigned, Records
-from matcher.province.ledger import Ledger
 from scripts.asking.bank_home import open_asker
 from scripts.county.checking import LinkOption
 from scripts.home import ConfigOption, JsonOption, open_home
 from scripts.language import say
 from scripts.output import print_result, print_table
+from scripts.sending.ledgers import open_ledger
 
 SHOWN = 50  # in a table; --json has all
 ExportOption = Annotated[str | None, typer.Option("--export", help="write this one: its id, or how it begins")]
@@ -92,7 +92,7 @@ def province_records(
     Example: mingce province records --bank 嵊泗农商银行
     """
     home = open_home(config, "province")
-    ledger = Ledger.open(home.path, home.clock)
+    ledger = open_ledger(home)
     records = ledger.exchange_records
     if export is not None:
         sha256, envelope = records.get(export)

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from matcher.generate import CountySpec, generate_county
 from matcher.province.editions import build_slices
-from matcher.province.staging import label_rows
+from matcher.province.rows import label_rows
 from matcher.schemas import KUOZHONG
 from matcher.tables import read_labelled_list
 from psi.columnfile import ColumnFile

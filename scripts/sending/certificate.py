@@ -9,10 +9,11 @@ import typer
 
 from matcher.province.certificates import certificate_key_hash
 from matcher.province.ledger import Ledger
-from scripts.home import ConfigOption, DryRunOption, Home, JsonOption, actor, open_home
+from scripts.home import ConfigOption, DryRunOption, JsonOption, actor, open_home
 from scripts.language import say
 from scripts.messages import Refused
 from scripts.output import print_result
+from scripts.sending.ledgers import open_ledger
 
 app = typer.Typer(no_args_is_help=True, help="客户端证书。 TLS client certificates and whose they are.")
 
@@ -85,8 +86,7 @@ def list_(config: ConfigOption = None, json_: JsonOption = False) -> None:
 
 
 def _ledger(config: Path | None) -> Ledger:
-    home: Home = open_home(config, "province")
-    return Ledger.open(home.path, home.clock)
+    return open_ledger(open_home(config, "province"))
 
 
 def _key_hash(file: Path) -> str:

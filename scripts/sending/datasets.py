@@ -11,13 +11,13 @@ import typer
 
 from keys.epochs import check_name
 from keys.files import write_atomic
-from matcher.province.ledger import Ledger
 from matcher.schemas import ListSchema, load_schema
 from scripts import templates
 from scripts.home import ConfigOption, Home, JsonOption, open_home
 from scripts.language import say
 from scripts.messages import Refused
 from scripts.output import print_result
+from scripts.sending.ledgers import open_ledger
 from scripts.settings import CONFIG_NAME
 
 DatasetOption = Annotated[str | None, typer.Option(help="which dataset of mingce.toml; else the only one, or base")]
@@ -57,7 +57,7 @@ def schema_of(home: Home, dataset: str) -> ListSchema:
 def register_dataset(home: Home, dataset: str) -> None:
     """Enter a dataset of mingce.toml into the ledger. Raises InputError if it is there already."""
     settings, schema = home.settings.dataset[dataset], schema_of(home, dataset)
-    Ledger.open(home.path, home.clock).register_dataset(
+    open_ledger(home).register_dataset(
         dataset,
         title=settings.title,
         label_schema=schema.label(settings.label_width).model_dump(mode="json", by_alias=True),

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from matcher.keeping.refreshed import note_refresh
 from matcher.province.plan import DatasetPlan, Observer, Outcome
 from matcher.province.publisher import Publisher
 from matcher.rejects import Reject, write_rejects
@@ -189,6 +190,7 @@ def refresh(
         notice(say("有变更行与名单不符，已按所写内容并入；用 --rejects 文件名 导出明细。", _MISFITS))
     if not dry_run:
         open_ledger(home).prune(home.clock.now())
+        note_refresh(home.path, outcomes[0].dataset, home.clock.now())
     current, *others = outcomes
     result = {**current.as_dict(), **({"other_epochs": [each.as_dict() for each in others]} if others else {})}
     print_result(result, [outcome_line(each) for each in outcomes], as_json=json_)

@@ -14,7 +14,7 @@ from scripts.messages import Refused
 
 
 def open_ledger(home: Home) -> Ledger:
-    return Ledger.open(home.path, home.clock)
+    return home.open_once("ledger", lambda: Ledger.open(home.path, home.clock))
 
 
 def open_declarations(home: Home) -> Declarations:

@@ -13,12 +13,11 @@ import typer
 from api.limits import Limits
 from api.listening import Listening, Tls
 from keys.files import write_atomic
-from matcher.province.ledger import Ledger
 from psi.errors import InputError
 from scripts.home import Home
 from scripts.language import say
 from scripts.output import notice
-from scripts.sending.ledgers import check_budgets
+from scripts.sending.ledgers import check_budgets, open_ledger
 from scripts.settings import ServeSettings
 
 MOST_FILES = 16_384
@@ -57,7 +56,7 @@ def serve_home(home: Home, options: ServeOptions, address_file: Path | None) -> 
     serve_province(
         home.path,
         home.open_keys(),
-        Ledger.open(home.path, home.clock),
+        open_ledger(home),
         home.clock,
         listening=listening_for(home, settings, options),
         limits=Limits(evaluation_threads=settings.workers),

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -36,6 +37,35 @@ class Fault:
 
 
 NONE = Fault(0, Mode.COUNT)
+
+
+# All there are; a sample of the steps takes them in turn.
+FAULTS = [
+    (Mode.ONCE, errno.EIO),
+    (Mode.FROM_THEN_ON, errno.ENOSPC),
+    (Mode.KILL, 0),
+    (Mode.FROM_THEN_ON, errno.EIO),
+    (Mode.ONCE, errno.ENOSPC),
+]
+
+
+def sample(steps: int, size: int) -> Iterator[Fault]:
+    """Steps from the first to the last, each with another fault."""
+    for number in range(size):
+        mode, error = FAULTS[number % len(FAULTS)]
+        yield Fault(1 + number * (steps - 1) // (size - 1), mode, error)
+
+
+def try_every_step(steps: int, mode: Mode, error: int, attempt: Callable[[Fault], None]) -> None:
+    """What fails is told in the end: a run takes many minutes."""
+    failed = []
+    for at in range(1, steps + 1):
+        fault = Fault(at, mode, error)
+        try:
+            attempt(fault)
+        except AssertionError as failure:
+            failed.append(f"{fault}: {failure}")
+    assert not failed, "\n".join(failed)
 
 
 @dataclass(frozen=True)

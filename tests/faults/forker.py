@@ -13,7 +13,6 @@ import os
 import sys
 import threading
 import traceback
-from importlib import import_module
 from typing import Any
 
 from scripts import cli
@@ -51,9 +50,11 @@ def run(order: dict[str, Any]) -> int:
 
 
 def main() -> None:
-    for module in cli.COMMANDS.values():
-        import_module(module)
+    for name in cli.COMMANDS:
+        cli.load_command(name)
     assert threading.active_count() == 1, "a fork takes one thread along"  # Arrow's allocator looks after its own
+    gc.collect()
+    gc.freeze()  # else every fork looks through all of it, and by that copies it: most of its time
     for line in sys.stdin:
         order = json.loads(line)
         process = os.fork()

@@ -7,7 +7,6 @@ nothing had happened.
 
 from __future__ import annotations
 
-import errno
 import json
 import re
 import shutil
@@ -16,17 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from failing_disk import NONE, Ended, FailingDisk, Fault, Mode
+from failing_disk import FAULTS, NONE, Ended, FailingDisk, Fault, Mode, sample, try_every_step
 from parties import Made, check_province, facts, find_leftovers, list_charges
 from scenarios import SCENARIOS, Scenario
 
-FAULTS = [
-    (Mode.ONCE, errno.EIO),
-    (Mode.FROM_THEN_ON, errno.ENOSPC),
-    (Mode.KILL, 0),
-    (Mode.FROM_THEN_ON, errno.EIO),
-    (Mode.ONCE, errno.ENOSPC),
-]
 LIKE_A_TEST_NUMBER = re.compile(r"990000\d{11}[0-9X]")
 SAMPLED = 8  # steps of each command in the ordinary suite
 
@@ -41,6 +33,10 @@ class Trial:
     work: Path
 
     def __post_init__(self) -> None:
+        self.prepared = self.work.with_name("prepared")
+        shutil.copytree(self.made.folder, self.prepared)
+        for words in self.scenario.before:
+            self.disk.do(self.prepared, *words)
         self.begin()
         self.before = facts(self.home)
         whole = self.run(NONE)
@@ -55,9 +51,7 @@ class Trial:
 
     def begin(self) -> None:
         shutil.rmtree(self.work, ignore_errors=True)
-        shutil.copytree(self.made.folder, self.work)
-        for words in self.scenario.before:
-            self.disk.do(self.work, *words)
+        shutil.copytree(self.prepared, self.work)
 
     def run(self, fault: Fault) -> Ended:
         words = (*self.scenario.words, "--json")
@@ -110,14 +104,11 @@ def trial(request: pytest.FixtureRequest, disk: FailingDisk, made: Made, tmp_pat
 
 def test_a_step_fails(trial: Trial) -> None:
     """A sample of the steps, each with another fault."""
-    for number in range(SAMPLED):
-        at = 1 + number * (trial.steps - 1) // (SAMPLED - 1)
-        mode, error = FAULTS[number % len(FAULTS)]
-        trial.fail(Fault(at, mode, error))
+    for fault in sample(trial.steps, SAMPLED):
+        trial.fail(fault)
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize(("mode", "error"), FAULTS, ids=lambda value: str(value))
 def test_every_step_fails(trial: Trial, mode: Mode, error: int) -> None:
-    for at in range(1, trial.steps + 1):
-        trial.fail(Fault(at, mode, error))
+    try_every_step(trial.steps, mode, error, trial.fail)

@@ -19,7 +19,7 @@ from parties import Made
 def test_d31_a_log_whose_flush_failed_is_never_flushed_again(
     tmp_path: Path, disk: FailingDisk, mode: Mode, error: int
 ) -> None:
-    """Found: the next transaction, and closing the connection, flushed it again and believed the answer."""
+    """Found: the next transaction, closing the connection, and another connection flushed it again and believed it."""
     done = subprocess.run(
         [sys.executable, HERE / "database_trials.py", tmp_path, str(int(mode)), str(error)],
         env={**os.environ, "PYTHONPATH": str(ROOT), "LD_PRELOAD": str(disk.library)},

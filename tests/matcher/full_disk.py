@@ -21,6 +21,7 @@ from matcher.province.publisher import Observer
 
 ROOMS = (0, 4_096, 8_192, 16_384, 32_768, 65_536, 131_072, 1 << 20, 1 << 22)
 BALLAST = "ballast"
+FAILED, UNEXPECTED = 1, 99
 
 
 def leave_room(disk: Path, room: int, way: str) -> None:
@@ -51,20 +52,33 @@ def served_edition(home: Path) -> int:
     return record.edition
 
 
+def publishes(home: Path, source: Path) -> bool:
+    """In a process of its own, as every job is: one whose disk failed is done with its databases."""
+    process = os.fork()
+    if process == 0:
+        code = UNEXPECTED
+        try:
+            code = 0 if refresh(home, source, Observer()).outcome == "published" else UNEXPECTED
+        except (OSError, DatabaseUnavailable):
+            code = FAILED
+        finally:
+            os._exit(code)
+    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    assert code in (0, FAILED)
+    return code == 0
+
+
 def main(disk: Path, source: Path, way: str) -> None:
     home = disk / "province"
     for failed, room in enumerate(ROOMS):
         leave_room(disk, room, way)
-        try:
-            outcome = refresh(home, source, Observer())
-        except (OSError, DatabaseUnavailable):
-            make_room(disk, way)
-            assert served_edition(home) == 1
-            continue
+        published = publishes(home, source)
         make_room(disk, way)
-        assert (outcome.outcome, served_edition(home)) == ("published", 2)
-        print(failed)
-        return
+        if published:
+            assert served_edition(home) == 2
+            print(failed)
+            return
+        assert served_edition(home) == 1
     raise AssertionError("it never passed")
 
 
