@@ -16,6 +16,7 @@ from typing import Any
 import pysqlite3
 from failing_disk import ROOT, FailingDisk
 
+from keys.backupfile import create_backup_key
 from keys.clock import SystemClock
 from keys.identity import PublicIdentity
 from keys.operators import create_operator_key, read_operator_key
@@ -103,6 +104,10 @@ def make_parties(disk: FailingDisk, folder: Path) -> None:
     customers = [f"演示{person},{id_number(person)}" for person in CUSTOMERS]
     (folder / "customers.csv").write_text("\n".join(["客户姓名,证件号码", *customers]) + "\n", "utf-8")
     (folder / "passphrase").write_text(PASSPHRASE + "\n", "utf-8")
+    (folder / "kept").mkdir()
+    key, recipient = create_backup_key("演示", PASSPHRASE, lambda n: bytes([7]) * n, cost=CHEAP)
+    (folder / "kept" / "key").write_bytes(key)
+    (folder / "kept" / "key.pub").write_bytes(recipient.to_json())
     do("province", "init", "province", "--name", "演示省")
     do("bank", "init", "bank", "--name", "演示银行", "--division", COUNTY)
     do("bank", "init", "other", "--name", "另一银行", "--division", COUNTY)

@@ -10,37 +10,14 @@ from pathlib import Path
 
 import pytest
 from failing_disk import FAULTS, NONE, Ended, FailingDisk, Fault, Mode, sample, try_every_step
-from parties import (
-    CHEAP,
-    PASSPHRASE,
-    Made,
-    check_province,
-    facts,
-    find_leftovers,
-    list_charges,
-    serving,
-    signed,
-    write_list,
-)
+from parties import Made, check_province, facts, find_leftovers, list_charges, serving, signed, write_list
+from scenarios import BACKUP, RESTORE
 
-from keys.backupfile import create_backup_key
 from matcher.keeping.restored import MARK
 
 SAMPLED = 10
-BACKUP = ("backup", "create", "--out", "kept/b.mcbk", "--recipient", "kept/key.pub", "--config", "province", "--json")
-NEXT = ("backup", "create", "--out", "kept/next.mcbk", *BACKUP[4:])
-VERIFY = ("backup", "verify", "kept/b.mcbk", "--key", "kept/key", "--passphrase-file", "passphrase", "--json")
-RESTORE = (
-    "backup",
-    "restore",
-    "kept/b.mcbk",
-    "again",
-    "--key",
-    "kept/key",
-    "--passphrase-file",
-    "passphrase",
-    "--json",
-)
+NEXT = (*BACKUP[:3], "kept/next.mcbk", *BACKUP[4:])
+VERIFY = ("backup", "verify", *RESTORE[2:3], *RESTORE[4:])
 
 
 @dataclass
@@ -55,19 +32,15 @@ class Trial:
     def __post_init__(self) -> None:
         self.prepared = self.work.with_name("prepared")
         shutil.copytree(self.made.folder, self.prepared)
-        (self.prepared / "kept").mkdir()
-        key, recipient = create_backup_key("演示", PASSPHRASE, lambda n: bytes([7]) * n, cost=CHEAP)
-        (self.prepared / "kept" / "key").write_bytes(key)
-        (self.prepared / "kept" / "key.pub").write_bytes(recipient.to_json())
         if self.words is RESTORE:
-            self.disk.do(self.prepared, *BACKUP[:-1])
+            self.disk.do(self.prepared, *BACKUP)
 
     def begin(self) -> None:
         shutil.rmtree(self.work, ignore_errors=True)
         shutil.copytree(self.prepared, self.work)
 
     def run(self, fault: Fault, words: tuple[str, ...] | None = None) -> Ended:
-        return self.disk.run(self.work, *(words or self.words), fault=fault)
+        return self.disk.run(self.work, *(words or self.words), "--json", fault=fault)
 
     def count(self) -> int:
         self.begin()
@@ -146,13 +119,13 @@ def test_the_drill(disk: FailingDisk, made: Made, tmp_path: Path) -> None:
     work = trial.work
     shares = disk.do(work, "shares", "split", "province/secrets/kek", "-k", 2, "-n", 3, "--out", "kept/shares")
     with serving(work) as (url, _):
-        disk.do(work, *BACKUP[:-1])  # while it serves
+        disk.do(work, *BACKUP)  # while it serves
         disk.do(work, "bank", "match", "customers.csv", "--config", "bank", MINGCE_PROVINCE__URL=url)
         assert list_charges(work / "province")
         disk.do(work, "province", "refresh", "--source", "changed.csv", "--config", "province")
     shutil.rmtree(work / "province")
 
-    disk.do(work, *RESTORE[:3], "province", *RESTORE[4:-1], "--identity", "bank/province.identity.json")
+    disk.do(work, *RESTORE[:3], "province", *RESTORE[4:], "--identity", "bank/province.identity.json")
     assert list_charges(work / "province") == []  # the backup knows of none: this is what must not be used
     disk.do(work, "shares", "combine", *shares["files"][1:], "--out", "province/secrets/kek")
     refused = disk.run(work, "province", "serve", "--port", 0, "--config", "province")

@@ -38,16 +38,21 @@ class Trial:
         for words in self.scenario.before:
             self.disk.do(self.prepared, *words)
         self.begin()
-        self.before = facts(self.home)
+        self.before = self.say()
         whole = self.run(NONE)
         assert whole.code == 0, whole
         self.steps = whole.steps
-        self.end = facts(self.home)
+        self.end = self.say()
         assert self.end != self.before
 
     @property
     def home(self) -> Path:
         return self.work / self.scenario.party
+
+    def say(self) -> dict[str, object]:
+        """What the home says, and whether the file that the command leaves is there."""
+        left = self.scenario.leaves
+        return {**facts(self.home), "left": left is not None and (self.home / left).exists()}
 
     def begin(self) -> None:
         shutil.rmtree(self.work, ignore_errors=True)
@@ -88,10 +93,10 @@ class Trial:
             assert error["message"]
 
     def check_stores(self) -> None:
-        self.now = facts(self.home)
+        self.now = self.say()
         if self.scenario.is_one_change:
             assert self.now in (self.before, self.end), (self.before, self.now, self.end)
-        if self.scenario.party == "province":
+        if (self.home / "province.sqlite").exists():
             check_province(self.home)
 
 
