@@ -47,7 +47,7 @@ def find_listed(work: Work, item: str, on: date) -> Borrower:
     *found, list_year = rows[0]
     if any(row[-1] == list_year for row in rows[1:]):
         raise TwoHouseholds("two households were on the final list", item=mask(item), on=on.isoformat())
-    return Borrower(*found)
+    return _in_care(work, Borrower(*found), item)
 
 
 def find_known(work: Work, item: str) -> Borrower:
@@ -55,7 +55,14 @@ def find_known(work: Work, item: str) -> Borrower:
     row = work.database.execute(_KNOWN, [work.reference(item)]).fetchone()
     if row is None:
         raise BorrowerUnknown("in no household here", item=mask(item))
-    return Borrower(*row)
+    return _in_care(work, Borrower(*row), item)
+
+
+def _in_care(work: Work, borrower: Borrower, item: str) -> Borrower:
+    """Another county's borrower is nobody's for an account of this one (decision 30)."""
+    if not work.actor.cares_for(borrower.division):
+        raise BorrowerUnknown("in no household here", item=mask(item))
+    return borrower
 
 
 def find_listed_or_known(work: Work, item: str, on: date) -> Borrower:

@@ -52,7 +52,15 @@ class Work:
         return self._references[item]
 
     def find_loan(self, contract_no: str) -> dict[str, Any] | None:
-        return self.first("SELECT * FROM loan WHERE bank = ? AND contract_no = ?", [self.bank, contract_no])
+        """None if there is none. Raises LoanUnknown if it is another county's or township's than the account's care."""
+        found = self.first(
+            "SELECT loan.*, division FROM loan JOIN household USING (household_id)"
+            " WHERE loan.bank = ? AND contract_no = ?",
+            [self.bank, contract_no],
+        )
+        if found is not None and not self.actor.cares_for(found.pop("division")):
+            raise LoanUnknown("no such loan at this bank", contract_no=contract_no)
+        return found
 
     def loan(self, contract_no: str) -> dict[str, Any]:
         """The loan of a contract or an application. Raises LoanUnknown."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -375,3 +376,20 @@ def test_signed_texts_never_change() -> None:
 
 def test_contract_signed_has_all_that_an_application_has() -> None:
     assert set(LoanApplied.__dataclass_fields__) < set(ContractSigned.__dataclass_fields__)
+
+
+def test_an_account_of_another_county_enters_nothing_of_this_ones(office: Office, loans: Loans) -> None:
+    """Neither a contract with its people nor a movement on its loans: both sound like nobody's."""
+    household, free = final_households(office, 2)
+    adopt_example(office)
+    lend(office, household, actor=BANK_ADMIN)
+    elsewhere = replace(BANK_ADMIN, name="yinhang3", townships=("330113",))
+    item = number_of(office, free)
+    for event in (facility(item), commitment(item, "HT-2"), contract(item, "HT-2")):
+        with pytest.raises(errors.BorrowerUnknown):
+            loans.record(elsewhere, BANK_NO, event)
+    for event in (entry("repayment", FIRST_DAY + DAY, 100, "2"), Settled(on_day=FIRST_DAY + DAY, contract_no="HT-1"), contract(item)):
+        with pytest.raises(errors.LoanUnknown):
+            loans.record(elsewhere, BANK_NO, event)
+    here = replace(elsewhere, townships=("330922",))
+    assert loans.record(here, BANK_NO, entry("repayment", FIRST_DAY + DAY, 100, "2")).is_new
