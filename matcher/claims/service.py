@@ -138,8 +138,8 @@ class Claims:
             yesterday = self._office.today() - timedelta(days=1)
             if yesterday < date(claim.year, 12, 31):
                 raise ClaimNotReady("the year is not over", what="year", count=1)
-            self._check_order(claim)
             accrued = accrue_within(self._office, actor, yesterday)
+            self._check_order(claim)
             if accrued.faults:
                 raise ClaimNotReady("some loans cannot be computed", what="faults", count=len(accrued.faults))
             database = self._office.database
@@ -159,12 +159,17 @@ class Claims:
         return self.get(actor, claim_id).summary
 
     def _check_order(self, claim: ClaimRow) -> None:
-        """Corrections go forward only, so years are frozen one after another. Raises ClaimNotReady."""
-        for what, sql in (
-            ("earlier", "SELECT COUNT(*) FROM claim WHERE (bank, county) = (?, ?) AND year < ? AND state = 'ACCRUING'"),
-            ("later", "SELECT COUNT(*) FROM claim WHERE (bank, county) = (?, ?) AND year > ? AND state <> 'ACCRUING'"),
+        """Corrections go forward only, so years are frozen one after another; one without lines holds none up.
+
+        Raises ClaimNotReady.
+        """
+        lines = f"SELECT 1 FROM interest_line WHERE {OPEN_LINES} AND claim_year <= claim.year"  # noqa: S608 (our own)
+        for what, condition in (
+            ("earlier", f"year < ?2 AND state = 'ACCRUING' AND EXISTS ({lines})"),
+            ("later", "year > ?2 AND state <> 'ACCRUING'"),
         ):
-            (count,) = self._office.database.execute(sql, [claim.bank, claim.county, claim.year]).fetchone()
+            sql = f"SELECT COUNT(*) FROM claim WHERE (bank, county) = (?1, ?3) AND {condition}"  # noqa: S608 (our own)
+            (count,) = self._office.database.execute(sql, [claim.bank, claim.year, claim.county]).fetchone()
             if count:
                 raise ClaimNotReady("years are frozen one after another", what=what, count=count)
 

@@ -125,7 +125,8 @@ def _make_accounts(office: Office) -> None:
             continue
         townships = (TOWNSHIP,) if role is Role.TOWNSHIP else ()
         bank = BANK.public.fingerprint if role in (Role.BANK_MANAGER, Role.BANK_ADMIN) else None
-        accounts.propose(admin, NewAccount(name, "演示", frozenset({role}), townships, bank))
+        department = "minzheng" if role is Role.DEPARTMENT else None
+        accounts.propose(admin, NewAccount(name, "演示", frozenset({role}), townships, bank, department))
         sign_in.set_password(name, accounts.approve(other, name), PASSWORD)
 
 

@@ -32,8 +32,8 @@ def leave_work(show: Demo, day: date) -> None:
     day += timedelta(days=2)
     show.go_to(day)
     queue = show.act("jingban", "review", "queue", "--township", NEXT_TOWNSHIP, echo=False)["items"]
-    newer = [row["household_id"] for row in queue[len(queue) // 2 :]]
-    show.act("jingban", "review", "propose", *newer, "--verdict", "approve", accept=(0, 3))
+    if newer := [row["household_id"] for row in queue[len(queue) // 2 :]]:
+        show.act("jingban", "review", "propose", *newer, "--verdict", "approve", accept=(0, 3))
     _assign(show, waiting[EARLY + VISITED :][:ASSIGNED], day)
     show.run("bureau", "nightly", "--day", day - timedelta(days=1), "--config", "bureau")
 
@@ -43,11 +43,14 @@ def _visit(show: Demo, households: Sequence[int], day: date, *, left: int) -> No
     _assign(show, households, day)
     show.act("jingli", "generate", "visits", "--seed", 2)
     submitted = [visit["visit_id"] for visit in _visits(show, "SUBMITTED")]
-    show.act("fuhe", "visit", "accept", *submitted[left:])
+    if submitted[left:]:
+        show.act("fuhe", "visit", "accept", *submitted[left:])
 
 
 def _assign(show: Demo, households: Sequence[int], day: date) -> None:
-    """Plan visits of these households and give them to the bank's manager."""
+    """Plan visits of these households, if a small demo has any, and give them to the bank's manager."""
+    if not households:
+        return
     chosen = [word for household in households for word in ("--household", household)]
     show.act("jingban", "visit", "plan", NEXT_TOWNSHIP, "--on", day, *chosen)
     planned = [visit["visit_id"] for visit in _visits(show, "PLANNED")]

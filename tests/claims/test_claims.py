@@ -62,6 +62,11 @@ def test_a_claim_of_nothing_is_not_frozen(desk: Desk) -> None:
     assert desk.claims.get(BANK_CLERK, empty).summary.state == "ACCRUING"
 
 
+def test_a_claim_of_nothing_holds_up_no_later_year(desk: Desk, claim: int) -> None:
+    desk.claims.open(BANK_CLERK, BANK_NO, COUNTY, 2023)
+    assert desk.claims.freeze(BANK_CLERK, claim).state == "CALCULATED"
+
+
 def test_what_is_not_paid_stays_out_and_comes_late(desk: Desk, claim: int) -> None:
     household = desk.lender.add_household()
     loan = desk.lender.add_loan(household, START, END, [("drawdown", START, 100_000 * YUAN)])
