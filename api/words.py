@@ -1,6 +1,6 @@
 """Every error code in words: what happened and what to do next, Chinese first. A test holds this against the code.
 
-``{name}`` stands for one of the error's params, or for ``detail``, its English remark.
+``{name}`` stands for one of the error's params, or for ``detail``, its remark, which api.remarks has in Chinese.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from api.remarks import in_chinese
 from matcher.states import MACHINES
 
 
@@ -76,11 +77,11 @@ MESSAGES: dict[str, Message] = {
     "label_schema_changed": Message("名单 {dataset} 登记的标签结构是 {registered}，不能改用 {wanted} 或改变提供对象",
                                     "Dataset {dataset} is registered with the label schema {registered}; it cannot become {wanted}, nor be for others",
                                     "改回 mingce.toml 的 label；另一种标签请用 add-dataset 新建名单。", "Set `label` back in mingce.toml; for other labels make another dataset (add-dataset)."),
-    "reason_unknown": Message("不认识的原因代码：{detail}", "Unknown reason code: {detail}"),
+    "reason_unknown": Message("不认识的原因代码：{reason}", "Unknown reason code: {reason}"),
     "batch_size": Message("一批须为 1 至 65,535 个元素", "A batch is 1 to 65,535 elements"),
     "bad_scalar": Message("不是合法的标量编码", "Not a canonical scalar", *_SEND_AGAIN),
     "bad_element": Message("不是合法的群元素编码", "Not a canonical group element", *_SEND_AGAIN),
-    "county_unknown": Message("不认识的县：{detail}", "Unknown county: {detail}"),
+    "county_unknown": Message("不认识的县：{county}", "Unknown county: {county}"),
     # who may
     "not_allowed": Message("您的账号没有这项权限（{permission}）", "Your account may not do this ({permission})",
                            "由有此权限的人办理；各角色的权限见 docs/reference/roles.md。", "Let somebody do it who may; docs/reference/roles.md lists each role's permissions."),
@@ -128,7 +129,7 @@ MESSAGES: dict[str, Message] = {
     "passphrase_too_short": Message("口令太短", "The passphrase is too short"),
     "epoch_exists": Message("该密钥期已存在", "The epoch exists already", "换一个名字。", "Choose another name."),
     "epoch_unknown": Message("没有这个密钥期", "No such epoch", "运行 keys list 查看。", "See `keys list`."),
-    "epoch_state": Message("密钥期现在的状态不允许这样做：{detail}", "The epoch's state does not allow this: {detail}", "运行 keys list 查看。", "See `keys list`."),
+    "epoch_state": Message("密钥期 {epoch} 现在{state}，不能这样做", "Epoch {epoch} is {state}; this is not possible", "运行 keys list 查看。", "See `keys list`."),
     "sealed_file_invalid": Message("加密文件损坏或被替换：{detail}", "A sealed file is damaged or replaced: {detail}",
                                    "请从备份恢复该文件，不要继续使用；它本身就是备份时，用另一份。", "Restore the file from a backup; do not go on with it. If it is a backup itself, take another."),
     "sealed_data_damaged": Message("库中加密数据损坏：{detail}", "Sealed data in the store are damaged: {detail}", *_RESTORE),
@@ -488,6 +489,12 @@ WORDS_OF: dict[str, dict[str, tuple[str, str]]] = {
         "ragged_row": ("列数不对", "the row has other columns"),
         "empty": ("空行", "the row is empty"),
     },
+    "epoch_state": {
+        "pending": ("尚未启用", "pending"),
+        "active": ("正在使用", "active"),
+        "expired": ("已停用", "expired"),
+        "destroyed": ("已销毁", "destroyed"),
+    },
     "receiver_refused": {
         "bank": ("银行", "bank"),
         "bureau": ("财政局", "bureau"),
@@ -681,7 +688,7 @@ def explain_code(code: str, detail: str, params: Mapping[str, object], language:
     words_of = _words_of_states(params) if code == "move_invalid" else WORDS_OF.get(code, {})
     known = {value: words[place] for value, words in words_of.items()}
     spoken = {name: _spoken(value, known, language) for name, value in params.items()}
-    values = defaultdict(str, {**spoken, "detail": detail})
+    values = defaultdict(str, {**spoken, "detail": in_chinese(detail) if language == "zh" else detail})
     return message[place].format_map(values), message[2 + place].format_map(values)
 
 

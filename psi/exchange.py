@@ -138,10 +138,10 @@ class Requester:
             positions = array("I", encoded)
             expected = struct.unpack("d", false_matches)[0]
         except (ValueError, struct.error):
-            raise ExchangeWorkerDied(step="intersect", reason="bad_reply") from None
+            raise ExchangeWorkerDied("the step's answer is damaged", step="intersect", reason="bad_reply") from None
         ascending = all(left < right for left, right in pairwise(positions))
         if not ascending or (positions and positions[-1] >= self.count):
-            raise ExchangeWorkerDied(step="intersect", reason="bad_reply")
+            raise ExchangeWorkerDied("the step's answer is damaged", step="intersect", reason="bad_reply")
         return Intersection(positions, expected)
 
     def __repr__(self) -> str:

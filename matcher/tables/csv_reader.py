@@ -94,7 +94,7 @@ def detect_encoding(path: Path) -> str:
     if marked:
         fault = _find_fault(path, marked)
         if fault is not None:
-            raise EncodingUnknown(f"not {marked}", file=path.name, line=fault)
+            raise EncodingUnknown(f"not the {marked} that its first bytes announce", file=path.name, line=fault)
         return marked
     fault = _find_fault(path, "utf-8")
     if fault is None:

@@ -20,6 +20,7 @@ from matcher.exports import Format
 from matcher.slices import file_sha256
 from matcher.tables import CustomerList, read_customers
 from scripts import templates
+from scripts.alarms import alarm_line
 from scripts.asking.matching import bar_observer, connect, existing, report_rejects
 from scripts.county import check_warrants
 from scripts.county.acting import AsOption, PasswordFileOption, open_desk, open_office
@@ -195,7 +196,7 @@ def checks(config: ConfigOption = None, json_: JsonOption = False) -> None:
                 "runs": [vars(run) for run in found.runs],
             }
         )
-        lines += [f"! {link.name} {alarm.alarm_id} {alarm.at} {alarm.code} {alarm.detail}" for alarm in found.alarms]
+        lines += [f"{link.name}  {alarm_line(alarm)}" for alarm in found.alarms]
         lines += [f"{link.name}  {_run_line(run)}" for run in found.runs[:5]]
     print_result({"departments": result}, lines or [say("还没有核验。", "No check yet.")], as_json=json_)
     if any(one["alarms"] for one in result):
