@@ -16,7 +16,7 @@ demo: setup ## the main job, end to end, on made-up people
 test: setup test-rust ## the ordinary suite, file by file on as many processors as there are, four at the most
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-test-exhaustive: setup ## what takes hours: every step of every command fails in every way
+test-exhaustive: setup ## what takes an hour or two: every step of the commands that write fails in every way
 	$(BIN)/python -m pytest -m exhaustive
 
 test-slow: setup test-spark ## what takes minutes
