@@ -388,7 +388,11 @@ def test_an_account_of_another_county_enters_nothing_of_this_ones(office: Office
     for event in (facility(item), commitment(item, "HT-2"), contract(item, "HT-2")):
         with pytest.raises(errors.BorrowerUnknown):
             loans.record(elsewhere, BANK_NO, event)
-    for event in (entry("repayment", FIRST_DAY + DAY, 100, "2"), Settled(on_day=FIRST_DAY + DAY, contract_no="HT-1"), contract(item)):
+    for event in (
+        entry("repayment", FIRST_DAY + DAY, 100, "2"),
+        Settled(on_day=FIRST_DAY + DAY, contract_no="HT-1"),
+        contract(item),
+    ):
         with pytest.raises(errors.LoanUnknown):
             loans.record(elsewhere, BANK_NO, event)
     here = replace(elsewhere, townships=("330922",))
