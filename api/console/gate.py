@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
@@ -25,6 +25,7 @@ from api.problems import Busy, NotFound, UnsupportedMediaType
 from matcher.accounts.model import SecondFactorMissing, SessionInvalid
 from matcher.accounts.sessions import Sessions
 from matcher.bureau.actors import Actor, NotAllowed
+from psi.errors import MingceError
 
 OPEN = frozenset({"sign-in", "password", "language", "static", "favicon.ico"})
 """Without a session."""
@@ -53,20 +54,26 @@ class ConsoleGate:
             await self._app(scope, receive, send)
             return
         connection, first = HTTPConnection(scope), scope["path"].split("/")[1]
-        try:
-            if first not in OPEN:
-                await self._sign_in(connection, first)
-        except SecondFactorMissing:
-            await RedirectResponse("/second-factor", status_code=303)(scope, receive, send)
-            return
-        except SessionInvalid:
-            if scope["method"] not in ("GET", "HEAD"):
-                raise  # what was typed is still on the page behind
-            await _to_sign_in(connection)(scope, receive, send)
-            return
-        actor: Actor | None = getattr(connection.state, "actor", None)
-        with self._place_for(actor):
-            if scope["method"] not in ("GET", "HEAD"):
+        writes = scope["method"] not in ("GET", "HEAD")
+        with ExitStack() as held:
+            try:
+                if first not in OPEN:
+                    await self._sign_in(connection, first)
+                if writes:
+                    _require_form(connection)
+                actor: Actor | None = getattr(connection.state, "actor", None)
+                held.enter_context(self._place_for(actor))
+            except MingceError as refused:
+                if writes:  # cut off while it still sends, a proxy would tell its sender that nobody is here
+                    await self._bodies.let_finish(receive, MAX_UPLOAD_BYTES)
+                if isinstance(refused, SecondFactorMissing):
+                    await RedirectResponse("/second-factor", status_code=303)(scope, receive, send)
+                elif isinstance(refused, SessionInvalid) and not writes:
+                    await _to_sign_in(connection)(scope, receive, send)
+                else:  # what was typed is still on the page behind
+                    raise
+                return
+            if writes:
                 receive = await self._read_form(connection, receive)
                 if actor is not None:
                     connection.app.state.todo.forget(actor)
@@ -102,19 +109,26 @@ class ConsoleGate:
             raise NotAllowed("this section is not the account's", permission=section.path)
 
     async def _read_form(self, connection: HTTPConnection, receive: Receive) -> Receive:
-        """Raises FormNotOurs, UnsupportedMediaType, TooLarge, BodyTimeout."""
-        require_same_origin(connection)
-        kind = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind not in (_FORM, _UPLOAD) or "content-encoding" in connection.headers:
-            raise UnsupportedMediaType("a form is expected here")
+        """Raises FormNotOurs, TooLarge, BodyTimeout."""
         session = getattr(connection.state, "session", None)
-        most_bytes = MAX_UPLOAD_BYTES if kind == _UPLOAD else MAX_FORM_BYTES
+        most_bytes = MAX_UPLOAD_BYTES if _kind(connection) == _UPLOAD else MAX_FORM_BYTES
         body, _ = await self._bodies.read(receive, MAX_OPEN_BYTES if session is None else most_bytes)
         if session is not None:
             form = await Request(connection.scope, replay(body, receive)).form(max_files=20, max_fields=2_000)
             token = form.get("token", "")
             require_form_token(session, token if isinstance(token, str) else "")
         return replay(body, receive)
+
+
+def _kind(connection: HTTPConnection) -> str:
+    return connection.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _require_form(connection: HTTPConnection) -> None:
+    """Raises FormNotOurs, UnsupportedMediaType."""
+    require_same_origin(connection)
+    if _kind(connection) not in (_FORM, _UPLOAD) or "content-encoding" in connection.headers:
+        raise UnsupportedMediaType("a form is expected here")
 
 
 def _to_sign_in(connection: HTTPConnection) -> RedirectResponse:

@@ -55,6 +55,16 @@ def test_people_work_through_nginx(office: Office, tmp_path: Path) -> None:
         assert HANDLER.name not in written
 
 
+def test_a_refusal_is_not_lost_with_what_is_still_sent(office: Office, tmp_path: Path) -> None:
+    """A console that cut off a sender in the middle would look stopped from behind nginx."""
+    large = bytes(8 * 1024**2)
+    with running_console(office) as console, nginx(tmp_path, console.url) as (client, _):
+        stranger = Visitor(str(client.base_url).rstrip("/"), client, [])
+        for _ in range(5):
+            assert stranger.send("POST", "/policies/_propose", content=large).status_code == 401
+            assert stranger.send("POST", "/sign-in", content=large).status_code == 403
+
+
 def test_a_stopped_console_is_told_in_words(office: Office, tmp_path: Path) -> None:
     with running_console(office) as console:
         gone = console.url
