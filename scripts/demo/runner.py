@@ -1,20 +1,20 @@
-"""Runs `mingce` commands as a user would type them, one process each, and shows them."""
+"""Runs `mingce` commands as a user would type them, one process each (commands.py), and shows them."""
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from keys.clock import format_time
 from psi.errors import MingceError
+from scripts.demo.commands import Typist
 from scripts.home import DEMO_CLOCK
 from scripts.language import say
 from scripts.output import notice, out
@@ -61,6 +61,10 @@ class Demo:
     def set_variable(self, name: str, value: str) -> None:
         self._environment[name] = value
 
+    @cached_property
+    def _typist(self) -> Typist:
+        return Typist()
+
     def run(self, *words: object, echo: bool = True, accept: tuple[int, ...] = (0,)) -> dict[str, Any]:
         """Run one command, show it and how long it took, and return its JSON result.
 
@@ -68,17 +72,10 @@ class Demo:
         """
         command = [str(word) for word in words]
         began = time.monotonic()
-        done = subprocess.run(  # noqa: S603  our own command line
-            [sys.executable, "-m", "scripts.cli", *command, "--json"],
-            cwd=self.folder,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode not in accept:
+        done = self._typist.type([*command, "--json"], self._environment, self.folder)
+        if done.exit_code not in accept:
             notice(done.stdout + done.stderr)
-            raise DemoFailed(f"exit code {done.returncode}", step=" ".join(command))
+            raise DemoFailed(f"exit code {done.exit_code}", step=" ".join(command))
         if echo and not self._quiet:
             shown = " ".join(command)
             shown = shown if len(shown) <= 160 else shown[:150] + " …"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,21 +13,15 @@ from typing import Any
 import httpx
 import pysqlite3
 import pytest
+import typed
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def mingce(*words: str, folder: Path, **environment: str) -> tuple[int, Any]:
     """(exit code, the JSON document)."""
-    done = subprocess.run(
-        [sys.executable, "-m", "scripts.cli", *words, "--json"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **environment},
-    )
-    return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
+    done = typed.mingce(*words, "--json", folder=folder, **environment)
+    return done.exit_code, json.loads(done.stdout) if done.stdout else done.stderr
 
 
 def password_file(folder: Path, name: str, password: str) -> str:

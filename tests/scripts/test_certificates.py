@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typed
 
 from api.client import Connection, ProvinceClient, TlsUntrusted
 from api.refusals import CertificateRefused
@@ -27,14 +28,8 @@ ONCE = RetryPolicy(attempts=1, first_wait_s=0)
 
 
 def mingce(*words: str | Path, folder: Path) -> dict[str, object]:
-    done = subprocess.run(
-        [sys.executable, "-m", "scripts.cli", *map(str, words), "--json"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = typed.mingce(*words, "--json", folder=folder)
+    assert done.exit_code == 0, done.stdout + done.stderr
     found: dict[str, object] = json.loads(done.stdout)
     return found
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
 import re
 import subprocess
 import sys
@@ -14,22 +13,12 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import hashes
+from typed import mingce
 
 from scripts.references.command_line import reference
 
 ROOT = Path(__file__).resolve().parents[2]
 CUSTOMERS, ROWS = 400, 600
-
-
-def mingce(*words: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "scripts.cli", *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **environment},
-    )
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +30,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, obje
         "demo", "--only-match", "--folder", "work", "--customers", str(CUSTOMERS), "--rows", str(ROWS), "--json",
         folder=folder, TMPDIR=str(folder / "tmp"),
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.exit_code == 0, done.stdout + done.stderr
     return folder, json.loads(done.stdout)
 
 
@@ -82,7 +71,7 @@ def test_an_auditor_draws_the_bank_opens_and_all_positions_fit(demo: tuple[Path,
 
     def run(*words: str, code: int = 0) -> dict[str, object]:
         done = mingce(*words, "--json", folder=work)
-        assert done.returncode == code, done.stdout + done.stderr
+        assert done.exit_code == code, done.stdout + done.stderr
         return dict(json.loads(done.stdout))
 
     (record,) = run("bank", "records", "--config", "bank")["records"]  # type: ignore[misc]
@@ -116,7 +105,7 @@ def test_an_auditor_draws_the_bank_opens_and_all_positions_fit(demo: tuple[Path,
 def test_importing_a_handover_twice_changes_nothing(demo: tuple[Path, dict[str, object]]) -> None:
     folder, result = demo
     again = mingce("bureau", "import", "移交.mch", "--config", "bureau", "--json", folder=folder / "work")
-    assert again.returncode == 0
+    assert again.exit_code == 0
     assert json.loads(again.stdout)["already_imported"] is True
     listed = mingce("bureau", "list", "--config", "bureau", "--json", folder=folder / "work")
     assert json.loads(listed.stdout)["candidates"] == result["candidates"]
@@ -128,13 +117,13 @@ def test_a_tampered_handover_is_refused(demo: tuple[Path, dict[str, object]]) ->
     content[len(content) // 2] ^= 1
     (folder / "work" / "坏.mch").write_bytes(content)
     done = mingce("bureau", "import", "坏.mch", "--config", "bureau", folder=folder / "work")
-    assert done.returncode == 6
+    assert done.exit_code == 6
 
 
 def test_refresh_says_in_one_line_what_it_did(demo: tuple[Path, dict[str, object]]) -> None:
     folder, _ = demo
     done = mingce("province", "refresh", "--source", "基础名单.csv", "--config", "province", folder=folder / "work")
-    assert done.returncode == 0
+    assert done.exit_code == 0
     assert done.stdout.count("\n") == 1
     assert "无变化" in done.stdout
 
@@ -182,7 +171,7 @@ def test_the_next_night_comes_out_as_a_list_of_changes(demo: tuple[Path, dict[st
 def test_errors_come_in_the_users_language_with_what_to_do_next(tmp_path: Path) -> None:
     chinese = mingce("bank", "status", folder=tmp_path)
     english = mingce("--lang", "en", "bank", "status", folder=tmp_path)
-    assert chinese.returncode == english.returncode == 3
+    assert chinese.exit_code == english.exit_code == 3
     assert "下一步" in chinese.stderr
     assert "Next" in english.stderr
     assert "Traceback" not in chinese.stderr + english.stderr
@@ -190,26 +179,26 @@ def test_errors_come_in_the_users_language_with_what_to_do_next(tmp_path: Path) 
 
 def test_errors_as_json(tmp_path: Path) -> None:
     done = mingce("bank", "status", "--json", folder=tmp_path)
-    assert done.returncode == 3
+    assert done.exit_code == 3
     assert json.loads(done.stdout)["error"]["code"] == "settings_invalid"
 
 
 def test_init_never_overwrites_a_home(tmp_path: Path) -> None:
-    assert mingce("province", "init", "p", folder=tmp_path).returncode == 0
+    assert mingce("province", "init", "p", folder=tmp_path).exit_code == 0
     before = (tmp_path / "p" / "secrets" / "kek").read_bytes()
-    assert mingce("province", "init", "p", folder=tmp_path).returncode == 3
+    assert mingce("province", "init", "p", folder=tmp_path).exit_code == 3
     assert (tmp_path / "p" / "secrets" / "kek").read_bytes() == before
 
 
 def test_demo_deletes_only_its_own_folder(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "important").touch()
-    assert mingce("demo", "--folder", "mine", folder=tmp_path).returncode == 3
+    assert mingce("demo", "--folder", "mine", folder=tmp_path).exit_code == 3
     assert (tmp_path / "mine" / "important").exists()
 
 
 def test_wrong_usage_is_exit_code_2(tmp_path: Path) -> None:
-    assert mingce("bank", "match", folder=tmp_path).returncode == 2
+    assert mingce("bank", "match", folder=tmp_path).exit_code == 2
 
 
 def test_every_command_has_an_example() -> None:
@@ -228,7 +217,7 @@ def _sm3(data: bytes) -> bytes:
 def test_demo_at_size_m(tmp_path: Path) -> None:
     """Size M of domain.md section 10, over HTTP, checked row by row against what the generator knows."""
     done = mingce("demo", "--only-match", "--customers", "300000", "--rows", "400000", "--json", folder=tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.exit_code == 0, done.stdout + done.stderr
     result = json.loads(done.stdout)
     assert (result["wrong"], result["asked_again"]) == (0, 0)
     assert result["matched"] > 150_000

@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import typed
 from bureau_office import AUDITOR, HANDLER, make_account
+from typed import Typed
 from typer.testing import CliRunner
 
 from psi.errors import InputError
@@ -52,19 +54,12 @@ class World:
             return {item: tuple(label) for item, *label in list(csv.reader(stream))[1:]}
 
 
-def mingce(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "scripts.cli", *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
-    )
+def mingce(folder: Path, *words: str) -> Typed:
+    return typed.mingce(*words, folder=folder)
 
 
 def result_of(done: subprocess.CompletedProcess[str]) -> dict[str, object]:
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.exit_code == 0, done.stdout + done.stderr
     return dict(json.loads(done.stdout))
 
 
@@ -191,7 +186,7 @@ class TestChecks:
 
     def test_no_check_without_two_persons(self, world: World) -> None:
         refused = world.check("bureau", "people.xlsx", "minzheng")
-        assert refused.returncode == 4
+        assert refused.exit_code == 4
         assert json.loads(refused.stdout)["error"]["code"] == "warrant_not_in_force"
         assert budget(world, BUREAU, "minzheng")["used"] == 0
 
@@ -222,7 +217,7 @@ class TestChecks:
         assert budget(world, BUREAU, "minzheng")["used"] == before
 
     def test_the_other_dataset_has_a_key_a_budget_and_a_warrant_of_its_own(self, world: World) -> None:
-        assert world.check("bureau", "people.xlsx", "gongjijin").returncode == 4
+        assert world.check("bureau", "people.xlsx", "gongjijin").exit_code == 4
         used = budget(world, BUREAU, "minzheng")["used"]
         assert budget(world, BUREAU, "gongjijin")["used"] == 0
         sign_warrant(world, "gongjijin")
@@ -260,7 +255,7 @@ class TestChecks:
 
     def test_a_bureau_without_a_grant_does_not_see_the_dataset(self, world: World) -> None:
         refused = world.check("other", "people.xlsx", "minzheng", "--dry-run")
-        assert refused.returncode != 0
+        assert refused.exit_code != 0
         error = json.loads(refused.stdout)["error"]
         assert (error["code"], error["status"]) == ("access_refused", 404)
         preview = result_of(world.check("other", "people.xlsx", "gongjijin", "--dry-run"))
@@ -271,7 +266,7 @@ class TestChecks:
             "department", "register", "bank/identity.json", "--division", COUNTY, "--dataset", "minzheng",
             "--config", "office", "--json",
         )  # fmt: skip
-        assert refused.returncode == 3
+        assert refused.exit_code == 3
         assert json.loads(refused.stdout)["error"]["code"] == "receiver_refused"
 
     def test_a_bureau_refuses_another_schema_than_the_one_agreed_on(self, world: World) -> None:
@@ -280,9 +275,9 @@ class TestChecks:
         wrong = config.replace('label = "minzheng/1"', 'label = "gongan/1"')
         (world.folder / "mistaken" / "mingce.toml").write_text(wrong, "utf-8")
         refused = world.check("mistaken", "people.xlsx", "minzheng")
-        assert refused.returncode == 6
+        assert refused.exit_code == 6
         assert json.loads(refused.stdout)["error"]["code"] == "manifest_refused"
-        assert world.run("bureau", "checks", "--config", "mistaken").returncode == 6
+        assert world.run("bureau", "checks", "--config", "mistaken").exit_code == 6
 
     def test_masked_unless_a_reason_is_given(self, world: World) -> None:
         for words in (
@@ -293,7 +288,7 @@ class TestChecks:
             refused = world.run(
                 "bureau", "export-check", "x.csv", "--dataset", "minzheng", "--config", "bureau", *words
             )
-            assert refused.returncode != 0
+            assert refused.exit_code != 0
             assert not (world.folder / "x.csv").exists()
         rows = exported(world, "bureau", "minzheng")
         assert all(re.fullmatch(r"33\*{12}[0-9]{1}[0-9X]", row["证件号码"]) for row in rows)
@@ -331,7 +326,7 @@ def test_what_a_person_who_forgets_the_dataset_is_told(world: World) -> None:
         ["bureau", "check", "people.xlsx", "--config", "bureau"],
     ):
         done = world.run(*words)
-        assert done.returncode == 3
+        assert done.exit_code == 3
         assert "minzheng" in done.stderr
         assert "gongjijin" in done.stderr
 
@@ -344,7 +339,7 @@ def test_a_dataset_never_changes_what_its_rows_are(world: World) -> None:
     refused = world.run(
         "department", "refresh", "--dataset", "gongjijin", "--source", "minzheng.csv", "--config", "changed", "--json"
     )
-    assert refused.returncode == 3
+    assert refused.exit_code == 3
     assert json.loads(refused.stdout)["error"]["code"] == "label_schema_changed"
 
 
@@ -398,4 +393,4 @@ def test_a_dataset_that_cannot_be_added_leaves_the_configuration_as_it_was(tmp_p
             done = CliRunner().invoke(app, ["department", "add-dataset", *words, "--config", "office"])
         assert isinstance(done.exception, InputError), (words, done.exception)
         assert (tmp_path / "office" / "mingce.toml").read_bytes() == before
-    assert mingce(tmp_path, "department", "init", "office", "--label", "minzheng/1").returncode == 3
+    assert mingce(tmp_path, "department", "init", "office", "--label", "minzheng/1").exit_code == 3

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+import typed
 
 
 @pytest.fixture(scope="module")
@@ -25,15 +23,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def mingce(place: Path, *words: str, code: int = 0) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "scripts.cli", *words],
-        cwd=place,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ},
-    )
-    assert done.returncode == code, done.stdout + done.stderr
+    done = typed.mingce(*words, folder=place)
+    assert done.exit_code == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 

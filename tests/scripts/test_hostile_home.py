@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typed import mingce
 
 ROOT = Path(__file__).resolve().parents[2]
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
@@ -25,17 +26,12 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), **more}
 
 
-def mingce(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "scripts.cli", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment())
-
-
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("file", ["province.sqlite", "keys.sqlite"])
 def test_d37_a_damaged_home_does_not_start_and_says_how_to_restore(tmp_path: Path, file: str, damage: str) -> None:
-    assert mingce("province", "init", "p", folder=tmp_path).returncode == 0
+    assert mingce("province", "init", "p", folder=tmp_path).exit_code == 0
     status = mingce("province", "status", "--config", "p", folder=tmp_path)
-    assert status.returncode == 0, status.stderr
+    assert status.exit_code == 0, status.stderr
     path = tmp_path / "p" / file
     damaged = DAMAGES[damage](path.read_bytes())
     for log in path.parent.glob(f"{file}-*"):
@@ -43,7 +39,7 @@ def test_d37_a_damaged_home_does_not_start_and_says_how_to_restore(tmp_path: Pat
     path.write_bytes(damaged)
     for command in ("serve", "status"):
         done = mingce("province", command, "--config", "p", folder=tmp_path)
-        assert done.returncode == 1
+        assert done.exit_code == 1
         assert f"cp 备份目录/{file} {file}" in done.stderr
         assert "Traceback" not in done.stderr
     english = mingce("--lang", "en", "province", "serve", "--config", "p", folder=tmp_path)
@@ -53,7 +49,7 @@ def test_d37_a_damaged_home_does_not_start_and_says_how_to_restore(tmp_path: Pat
 
 def test_d46_a_crash_leaves_no_core_file(tmp_path: Path) -> None:
     """A process that holds keys and lists may dump no memory, even where the machine allows it."""
-    assert mingce("province", "init", "p", folder=tmp_path).returncode == 0
+    assert mingce("province", "init", "p", folder=tmp_path).exit_code == 0
     pipe, ours = os.pipe()
     process = subprocess.Popen(
         [sys.executable, "-m", "scripts.cli", "province", "import", "/dev/stdin", "--config", "p"],

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typed
 
 SECRET = ("--passphrase-file", "口令.txt")
 
@@ -21,15 +19,8 @@ class Shell:
         self.folder = folder
 
     def run(self, *words: str, code: int = 0) -> dict[str, Any]:
-        done = subprocess.run(
-            [sys.executable, "-m", "scripts.cli", *words, "--json"],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ},
-        )
-        assert done.returncode == code, done.stdout + done.stderr
+        done = typed.mingce(*words, "--json", folder=self.folder)
+        assert done.exit_code == code, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return dict(json.loads(done.stdout))
 
