@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from itertools import islice
+from typing import Literal, TypeAlias
 
 from sqlite_utils import Database
 
@@ -22,6 +23,8 @@ from psi.errors import VerificationError
 GENESIS = "0" * 64
 _LOOK_AROUND = 2_000  # rows before and after, in which a moved row's first number is looked for
 
+ChainRow: TypeAlias = tuple[int, str, str, str, str, str, str, str]
+"""seq, at, actor, action, subject, detail (JSON text), the hash of the row before, and its own."""
 FaultKind = Literal["edited", "moved", "missing", "inserted", "replaced", "cut"]
 
 
@@ -54,6 +57,14 @@ class Fault:
     other: int | None = None
 
 
+@dataclass(frozen=True)
+class Verified:
+    """What a verification found: the chain's end and where it does not hold."""
+
+    head: AuditHead
+    faults: tuple[Fault, ...]
+
+
 def append_row(
     db: Database, *, at: datetime, actor: str, action: str, subject: str, detail: Mapping[str, object]
 ) -> int:
@@ -73,22 +84,42 @@ def last_row(db: Database) -> AuditHead:
 
 def verify_chain(db: Database) -> AuditHead:
     """Recompute the whole chain. Raises AuditBroken naming the first bad row."""
-    for fault in find_faults(db):
+    for fault in find_faults(chain_rows(db)):
         raise AuditBroken("the audit chain is broken", seq=fault.seq, kind=fault.kind)
     return last_row(db)
 
 
-def find_faults(db: Database, kept: Sequence[AuditHead] = ()) -> Iterator[Fault]:
+def chain_rows(db: Database) -> Iterator[ChainRow]:
+    """The chain as it is stored, in rising order."""
+    yield from db.execute("SELECT seq, at, actor, action, subject, detail, previous, hash FROM audit ORDER BY seq")
+
+
+def verify_rows(rows: Iterable[ChainRow], kept: Sequence[AuditHead] = (), *, most: int = 100) -> Verified:
+    """Recompute a whole chain, and hold it against heads from outside; at most so many faults."""
+    head = AuditHead(0, GENESIS)
+
+    def passing() -> Iterator[ChainRow]:
+        nonlocal head
+        for row in rows:
+            head = AuditHead(row[0], row[-1])
+            yield row
+
+    passed = passing()
+    faults = tuple(islice(find_faults(passed, kept), most))
+    for _ in passed:  # the head is the last row's, however many faults come before it
+        pass
+    return Verified(head, faults)
+
+
+def find_faults(rows: Iterable[ChainRow], kept: Sequence[AuditHead] = ()) -> Iterator[Fault]:
     """Recompute the whole chain and say where it does not hold, in order; ``kept`` are heads from outside the store.
 
-    After a fault the rows are taken as they stand, so that one change is one fault.
+    ``rows`` come in rising order. After a fault they are taken as they stand, so that one change is one fault.
     """
     seq, head, is_at_fault = 0, GENESIS, False
-    heads = {one.seq: one for one in kept}
-    for *content, stored in db.execute(
-        "SELECT seq, at, actor, action, subject, detail, previous, hash FROM audit ORDER BY seq"
-    ):
-        number, previous = content[0], content[-1]
+    for row in rows:
+        content, stored = row[:-1], row[-1]
+        number, previous = row[0], row[-2]
         faults: list[Fault] = []
         if number < 1:
             yield Fault(number, "inserted")
@@ -100,7 +131,7 @@ def find_faults(db: Database, kept: Sequence[AuditHead] = ()) -> Iterator[Fault]
         if stored != _row_hash(content):
             origin = _original_number(content, stored)
             faults.append(Fault(number, "edited") if origin is None else Fault(number, "moved", origin))
-        elif number in heads and heads[number].hash != stored:
+        elif any(one.seq == number and one.hash != stored for one in kept):
             faults.append(Fault(number, "replaced"))
         yield from faults
         seq, head, is_at_fault = number, stored, bool(faults)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import resource
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
@@ -18,7 +20,7 @@ from typer.core import TyperGroup
 from psi.errors import MingceError
 from scripts.ending import one_command
 from scripts.language import say, set_language
-from scripts.messages import exit_code, explain
+from scripts.messages import exit_code, explain, explain_os_error
 from scripts.output import err
 
 COMMANDS = {
@@ -61,7 +63,11 @@ class _CommandsOnDemand(TyperGroup):
 
 @cache
 def load_command(name: str) -> Any:
-    command = typer.main.get_command(import_module(COMMANDS[name]).app)
+    gc.disable()  # what imports make stays: looking for garbage in it is some 40 ms of a command's start
+    try:
+        command = typer.main.get_command(import_module(COMMANDS[name]).app)
+    finally:
+        gc.enable()
     command.name = name
     return command
 
@@ -144,27 +150,24 @@ def _run() -> int:
 def report(error: MingceError) -> None:
     """One error for a person, or as JSON where the command was asked for JSON."""
     what, hint = explain(error)
-    if "--json" in sys.argv:
-        document = {
-            "error": {"code": error.code, "message": what, "next": hint, "detail": error.detail, **error.params}
-        }
-        sys.stdout.write(json.dumps(document, ensure_ascii=False, default=str) + "\n")
-        return
-    err.print(f"[bold red]{say('错误', 'Error')}[/] {error.code}: ", end="")
-    err.print(what, markup=False)
-    if hint:
-        err.print(say("下一步：", "Next: ") + hint, markup=False)
+    _tell(what, hint, {"code": error.code, "message": what, "next": hint, "detail": error.detail, **error.params})
 
 
 def report_os_error(error: OSError) -> None:
     """A file that cannot be read or written, in the same two forms."""
-    where, why = error.filename or "", error.strerror or type(error).__name__
-    what = say(f"读写失败：{where} {why}", f"Cannot read or write: {where} {why}")
+    what, hint = explain_os_error(error)
+    detail = f"{error.filename or ''} {error.strerror or type(error).__name__}"
+    _tell(what, hint, {"code": "file_failed", "message": what, "next": hint, "detail": detail})
+
+
+def _tell(what: str, hint: str, error: Mapping[str, object]) -> None:
     if "--json" in sys.argv:
-        document = {"error": {"code": "file_failed", "message": what, "next": "", "detail": f"{where} {why}"}}
-        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps({"error": error}, ensure_ascii=False, default=str) + "\n")
         return
+    err.print(f"[bold red]{say('错误', 'Error')}[/] {error['code']}: ", end="")
     err.print(what, markup=False)
+    if hint:
+        err.print(say("下一步：", "Next: ") + hint, markup=False)
 
 
 if __name__ == "__main__":

@@ -120,7 +120,10 @@ def create_home(folder: Path, party: IdentityKind, name: str, config_text: str, 
     """
     if (folder / CONFIG_NAME).exists():
         raise Refused(
-            f"{folder} 里已有配置，不会覆盖。", f"There is a home in {folder} already; it is never overwritten."
+            f"{folder} 里已有配置，不会覆盖。",
+            f"There is a home in {folder} already; it is never overwritten.",
+            "接着用它，或给出另一个目录。",
+            "Go on with it, or name another folder.",
         )
     make_folder(folder / "secrets")
     write_atomic(folder / CONFIG_NAME, config_text.encode())
@@ -142,4 +145,9 @@ def read_identity(path: Path) -> PublicIdentity:
     try:
         return PublicIdentity.from_json(path.read_bytes())
     except FileNotFoundError:
-        raise Refused(f"没有身份文件 {path}", f"No identity file {path}") from None
+        raise Refused(
+            f"没有身份文件 {path}",
+            f"No identity file {path}",
+            "请对方发来 identity.json，当面或电话核对指纹，再放到这里。",
+            "Ask the party for its identity.json, compare the fingerprint in person or by telephone, and put it there.",
+        ) from None

@@ -28,6 +28,7 @@ LOOKS: Mapping[str, str] = {
     "export.deliberation": mark("导出评议表"),
     "export.final_list": mark("导出最终名单"),
     "export.review_record": mark("导出审核记录"),
+    "export.audit_chain": mark("导出审计链"),
 }
 """Looks at people and files carried away, in words."""
 ACTIONS: Mapping[str, str] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
@@ -13,29 +13,26 @@ from api.bureau.services import CurrentActor, CurrentOffice
 from api.console.claim_page import Code, Digits, ExceptionKind, Number
 from api.console.claim_view import STEP_WORDS
 from api.console.claims import list_claims
-from api.console.exporting import CurrentTaking, ListOut, hand_out_list
+from api.console.exporting import CurrentTaking, ListOut, count_through, hand_out_list
 from api.console.language import mark
+from api.console.line_cells import AMOUNTS, LINE_KINDS, amount_cells
 from api.console.loan_view import product_names
 from api.console.names import county_names
 from matcher.bureau.actors import ROLE_WORDS, Permission
-from matcher.claims.exceptions import KINDS
+from matcher.claims.exceptions import KINDS, ClaimException
 from matcher.claims.views import ClaimViews, Grouping, LineFilter, LineKind, NextStep
 from matcher.states import CLAIM
-from matcher.subsidy.arithmetic import Parts
-from matcher.subsidy.lines import yuan
+from matcher.subsidy.lines import plain_yuan
 
 router = APIRouter(prefix="/claims")
 
 AT_ONCE = 5_000
-AMOUNTS = ("应计利息", "客户承担", "超出部分", "财政贴息", "银行让利", "其中省级", "其中地方")
-"""In the order of Parts."""
 CLAIM_COLUMNS = ("年度", "银行", "县（市、区）", "状态", "行数", *AMOUNTS, "待处理事项", "下一步与经办")
 LINE_COLUMNS = (
     "行号", "合同编号", "结息期起", "结息期止", "结息日", "类别", "申报年度", "余额积数（元·天）", *AMOUNTS, "实付利息",
     "抽查", "抽查结论",
 )  # fmt: skip
 EXCEPTION_COLUMNS = ("编号", "种类", "合同编号", "行号", "细节", "说明", "说明人")
-LINE_KINDS = {"regular": mark("结息"), "adjustment": mark("更正")}
 GROUPS: dict[Grouping, str] = {
     "contract": mark("合同编号"),
     "household": mark("家庭编号"),
@@ -54,13 +51,10 @@ def export_claims(request: Request, actor: CurrentActor, office: CurrentOffice, 
     def make_rows() -> Iterator[tuple[str, ...]]:
         for row in list_claims(actor, office):
             claim = row.claim
-            following = "；".join(
-                f"{STEP_WORDS[one.name][0]}（{'、'.join(ROLE_WORDS[role] for role in one.roles)}）"
-                for one in row.next_steps
-            )
+            following = "；".join(map(_next_step, row.next_steps))
             yield (
                 str(claim.year), claim.bank_name, counties.get(claim.county, claim.county), CLAIM.words[claim.state],
-                str(claim.lines), *_amounts(claim.amounts), str(claim.open_exceptions), following,
+                str(claim.lines), *amount_cells(claim.amounts), str(claim.open_exceptions), following,
             )  # fmt: skip
 
     return hand_out_list(request, actor, office, taking, out, make_rows, back="/claims")
@@ -84,15 +78,12 @@ def export_lines(
     out = ListOut(mark("申报明细"), f"claim/{claim}", Permission.SEE_LOANS, columns, part=str(claim), numbers=numbers)
 
     def make_rows() -> Iterator[tuple[str, ...]]:
-        first = 0
-        while lines := views.lines(actor, claim, wanted, first=first, count=AT_ONCE).lines:
-            first += len(lines)
-            for one in lines:
-                yield (
-                    str(one.line_id), one.contract_no, one.period_start, one.period_end, one.settled_on,
-                    LINE_KINDS[one.kind], str(one.claim_year), _plain(one.balance_days), *_amounts(one.amounts),
-                    _plain(one.interest_paid), "是" if one.in_sample else "", one.finding or "",
-                )  # fmt: skip
+        for one in count_through(lambda first: views.lines(actor, claim, wanted, first=first, count=AT_ONCE).lines):
+            yield (
+                str(one.line_id), one.contract_no, one.period_start, one.period_end, one.settled_on,
+                LINE_KINDS[one.kind], str(one.claim_year), plain_yuan(one.balance_days), *amount_cells(one.amounts),
+                plain_yuan(one.interest_paid), "是" if one.in_sample else "", one.finding or "",
+            )  # fmt: skip
 
     back = f"/claims/{claim}/{'sample' if kind == 'sample' else 'lines'}"
     return hand_out_list(request, actor, office, taking, out, make_rows, back=back)
@@ -113,12 +104,9 @@ def export_totals(
     out = ListOut(mark("申报汇总"), f"claim/{claim}", Permission.SEE_LOANS, columns, part=str(claim), numbers=AMOUNTS)
 
     def make_rows() -> Iterator[tuple[str, ...]]:
-        first = 0
-        while totals := views.totals(actor, claim, by, first=first, count=AT_ONCE).totals:
-            first += len(totals)
-            for one in totals:
-                key = place_of(one.key) if by == "township" else products.get(one.key, one.key)
-                yield key, str(one.contracts), str(one.lines), *_amounts(one.amounts)
+        for one in count_through(lambda first: views.totals(actor, claim, by, first=first, count=AT_ONCE).totals):
+            key = place_of(one.key) if by == "township" else products.get(one.key, one.key)
+            yield key, str(one.contracts), str(one.lines), *amount_cells(one.amounts)
 
     return hand_out_list(request, actor, office, taking, out, make_rows, back=f"/claims/{claim}/totals?by={by}")
 
@@ -137,27 +125,18 @@ def export_exceptions(
     out = ListOut(mark("待处理事项"), f"claim/{claim}", Permission.SEE_LOANS, EXCEPTION_COLUMNS, part=str(claim))
 
     def make_rows() -> Iterator[tuple[str, ...]]:
-        first = 0
-        while found := views.exceptions(actor, claim, kind, first=first, count=AT_ONCE).exceptions:
-            first += len(found)
-            for one in found:
-                yield (
-                    str(one.exception_id), KINDS[one.kind], one.contract_no or str(one.detail.get("contract_no", "")),
-                    str(one.line_id or ""), json.dumps(one.detail, ensure_ascii=False), one.settlement or "",
-                    one.settled_by or "",
-                )  # fmt: skip
+        def read(first: int) -> Sequence[ClaimException]:
+            return views.exceptions(actor, claim, kind, first=first, count=AT_ONCE).exceptions
+
+        for one in count_through(read):
+            yield (
+                str(one.exception_id), KINDS[one.kind], one.contract_no or str(one.detail.get("contract_no", "")),
+                str(one.line_id or ""), json.dumps(one.detail, ensure_ascii=False), one.settlement or "",
+                one.settled_by or "",
+            )  # fmt: skip
 
     return hand_out_list(request, actor, office, taking, out, make_rows, back=f"/claims/{claim}/exceptions")
 
 
 def _next_step(one: NextStep) -> str:
     return f"{STEP_WORDS[one.name][0]}（{'、'.join(ROLE_WORDS[role] for role in one.roles)}）"
-
-
-def _amounts(parts: Parts) -> tuple[str, ...]:
-    return tuple(_plain(fen) for fen in vars(parts).values())
-
-
-def _plain(fen: int) -> str:
-    """Yuan without separators, as a spreadsheet adds them up."""
-    return yuan(fen).replace(",", "")

@@ -12,6 +12,7 @@ from pydantic import StringConstraints
 from starlette.responses import HTMLResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
+from api.console.addresses import with_query
 from api.console.exporting import MOST_EXPORTED, CurrentTaking, ListOut, hand_out_list, walk
 from api.console.faults import carry_out, day_of, seen_at
 from api.console.language import mark, say
@@ -79,7 +80,7 @@ def show_list(
         request, "commitments.html", title=say(request, "身份承诺书"), crumbs=[(say(request, "贷款贴息"), "/loans")],
         rows=rows[:PAGE], number=number, may_enter=actor.may(Permission.ENTER_LOANS),
         may_export=actor.may(Permission.EXPORT), key=office.random_bytes(16).hex(),
-        next_address=f"/loans/commitments?before={rows[PAGE - 1].commitment_id}" if len(rows) > PAGE else None,
+        next_address=with_query(request, before=rows[PAGE - 1].commitment_id) if len(rows) > PAGE else None,
     )  # fmt: skip
 
 

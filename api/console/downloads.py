@@ -1,30 +1,22 @@
-"""Files out of the console. Every section's button leads here:
-
-    hand_out(request, actor, office, Wanted(title, file_name, subject, needs, personal), make, reason=…, key=…)
-
-``make(path)`` writes the file at ``path`` (its name ends as ``file_name`` does) and returns how many rows it holds.
-Without personal data the answer is the file. With them (names, numbers, phones in full) the request waits for a
-second person on 我的下载, and the answer leads there. The form for it is ``download_form`` in download-form.html.
-"""
+"""下载: what others wait for, what became of one's own files, and the fetching of one that was agreed to."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated
-from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Path, Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
+from api.console.exporting import CurrentTaking, ListOut, hand_out_list, send_file
 from api.console.faults import carry_out, seen_at
 from api.console.language import mark, say
-from api.console.rendering import render
-from matcher.bureau.actors import Actor
+from api.console.rendering import moment, render
+from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.office import Office
-from matcher.downloads import Downloads, FileOut, State, Wanted
-from matcher.downloads.packing import Make
+from matcher.downloads import Downloads, State
 
 router = APIRouter()
 
@@ -41,42 +33,36 @@ DONE = {
     "agreed": mark("已同意，申请人可在规定时间内领取一次。"),
     "refused": mark("已记为不同意，文件已删除。"),
 }
-_TYPES = {
-    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    ".csv": "text/csv; charset=utf-8",
-    ".json": "application/json",
-    ".zip": "application/zip",
-    ".parquet": "application/vnd.apache.parquet",
-}
+TITLE = mark("我的下载")
+COLUMNS = (
+    "编号", "内容", "文件名", "含个人信息", "状态", "用途", "行数", "申请时间", "答复人", "答复说明", "办结时间",
+    "文件摘要（SHA-256）",
+)  # fmt: skip
 
 Number = Annotated[str, Path(pattern=r"^[0-9]{8}-[2-9A-Z]{6}$")]
 Line = Annotated[str, Form(max_length=300)]
-
-
-def hand_out(
-    request: Request, actor: Actor, office: Office, wanted: Wanted, make: Make, *, reason: str, key: str
-) -> Response:
-    """The file itself, or the way to 我的下载. ``key``: the form's one-time key, 32 hexadecimal digits.
-
-    Raises NotAllowed, TextNotPlain (no reason, or an ID number in it), DownloadTooLarge, and what ``make`` raises.
-    """
-    downloads = Downloads(office)
-    if not wanted.personal:
-        return send_file(downloads.take(actor, wanted, make, reason=reason))
-    number = downloads.ask(actor, wanted, make, reason=reason, key=key)
-    return RedirectResponse(f"/downloads?done=asked#d-{number}", status_code=303)
-
-
-def send_file(file: FileOut) -> Response:
-    kind = _TYPES.get(file.name[file.name.rfind(".") :], "application/octet-stream")
-    named = f"attachment; filename*=UTF-8''{quote(file.name)}"
-    return Response(file.content, media_type=kind, headers={"Content-Disposition": named})
 
 
 @router.get("/downloads")
 def show(request: Request, actor: CurrentActor, office: CurrentOffice, done: str = "") -> HTMLResponse:
     """What others wait for, and what became of one's own."""
     return _show(request, actor, office, done=DONE.get(done, ""))
+
+
+@router.post("/downloads/export")
+def export(request: Request, actor: CurrentActor, office: CurrentOffice, taking: CurrentTaking) -> Response:
+    """One's own list, as the page shows it."""
+    out = ListOut(TITLE, "downloads", Permission.EXPORT, COLUMNS)
+
+    def make_rows() -> list[tuple[str, ...]]:
+        return [
+            (one.number, one.title, one.file_name, "是" if one.personal else "否", STATES[one.state][0], one.reason,
+             str(one.row_count), moment(one.asked_at), one.decided_by or "", one.remark, moment(one.ended_at),
+             one.sha256)
+            for one in Downloads(office).list_own(actor)
+        ]  # fmt: skip
+
+    return hand_out_list(request, actor, office, taking, out, make_rows, back="/downloads")
 
 
 @router.post("/downloads/{number}/decide")
@@ -118,7 +104,7 @@ def _show(
     """``problems`` and ``typed`` by the id of the remark's field."""
     downloads = Downloads(office)
     return render(
-        request, "downloads.html", title=say(request, "我的下载"), own=downloads.list_own(actor), states=STATES,
+        request, "downloads.html", title=say(request, TITLE), own=downloads.list_own(actor), states=STATES,
         waiting=downloads.list_waiting(actor), done=say(request, done), problems=problems, typed=typed or {},
-        status=status,
+        status=status, key=office.random_bytes(16).hex(),
     )  # fmt: skip

@@ -11,14 +11,18 @@ from fastapi import APIRouter, Form, Path, Request
 from starlette.responses import HTMLResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
+from api.console.exporting import CurrentTaking, ListOut, hand_out_list
 from api.console.faults import FormFault, carry_out, day_of, seen_at
 from api.console.language import mark, say
+from api.console.line_cells import AMOUNTS, LINE_KINDS, amount_cells
 from api.console.loan_view import ENTRY_WORDS, SPAN_WORDS, view
 from api.console.rendering import render
-from matcher.bureau.actors import Actor
+from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.office import Office
+from matcher.claims.views import ClaimViews
 from matcher.loans import Loans
 from matcher.reasons import REASONS
+from matcher.subsidy.lines import plain_yuan
 
 router = APIRouter(prefix="/loans")
 
@@ -27,6 +31,9 @@ Key = Annotated[str, Form(pattern=r"^[0-9a-f]{32}$")]
 ReasonCode = Annotated[str, Form(pattern=r"^(N[0-9X][0-9])?$")]
 Remark = Annotated[str, Form(max_length=200)]
 Text = Annotated[str, Form(max_length=20)]
+LINE_COLUMNS = (
+    "行号", "合同编号", "结息期起", "结息期止", "结息日", "类别", "申报", *AMOUNTS, "已付利息", "应付利息",
+)  # fmt: skip
 _FIELDS: Mapping[str, str] = {
     "loan_day_in_future": "day",
     "loan_span_invalid": "day",
@@ -99,6 +106,29 @@ def stop(
     )  # fmt: skip
 
 
+@router.post("/{loan}/lines/export")
+def export_lines(
+    request: Request, loan: Number, actor: CurrentActor, office: CurrentOffice, taking: CurrentTaking
+) -> Response:
+    """The loan's interest lines, claimed and yet to be claimed, as the page has them."""
+    lines = ClaimViews(office).of_loan(actor, loan)
+    out = ListOut(
+        mark("贴息明细"), f"loan/{loan}", Permission.SEE_LOANS, LINE_COLUMNS, part=str(loan),
+        numbers=(*AMOUNTS, "已付利息", "应付利息"),
+    )  # fmt: skip
+
+    def make_rows() -> list[tuple[str, ...]]:
+        return [
+            (str(one.line_id), one.contract_no, one.period_start, one.period_end, one.settled_on, LINE_KINDS[one.kind],
+             str(one.claim_year) if of.claim_id else "待申报" if of.claimable else "未到期或未付清",
+             *amount_cells(one.amounts), plain_yuan(one.interest_paid), plain_yuan(one.interest_due))
+            for of in lines
+            for one in [of.line]
+        ]  # fmt: skip
+
+    return hand_out_list(request, actor, office, taking, out, make_rows, back=f"/loans/{loan}#lines")
+
+
 def _decide(
     request: Request,
     actor: Actor,
@@ -150,4 +180,6 @@ def _page(
         span_words=SPAN_WORDS,
         today=office.today().isoformat(),
         key=office.random_bytes(16).hex(),
+        may_export=actor.may(Permission.EXPORT),
+        export_key=office.random_bytes(16).hex(),
     )

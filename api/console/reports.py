@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice, CurrentReports
 from api.console.dashboard_view import words_of
-from api.console.downloads import hand_out
+from api.console.exporting import hand_out
 from api.console.language import mark, say
 from api.console.rendering import render
 from matcher.bureau.actors import Actor, Permission

@@ -136,6 +136,7 @@ def show_checks(request: Request, actor: CurrentActor, office: CurrentOffice) ->
         names=dataset_words(request),
         broken=links_of(request).broken, run_states=RUN_STATES, warrant_states=WARRANTS, shown=SHOWN,
         now=office.now(), crumbs=[(say(request, "匹配与密钥"), "/runs")],
+        keys=_export_keys(actor, office, 3),
     )  # fmt: skip
 
 
@@ -188,8 +189,13 @@ def show_records(request: Request, actor: CurrentActor, office: CurrentOffice) -
     return render(
         request, "run-records.html", title=say(request, "交换记录与抽查"), tabs=TABS, views=views, states=RECORDS,
         names=dataset_words(request),
-        shown=SHOWN, crumbs=[(say(request, "匹配与密钥"), "/runs")],
+        shown=SHOWN, crumbs=[(say(request, "匹配与密钥"), "/runs")], keys=_export_keys(actor, office, 2),
     )  # fmt: skip
+
+
+def _export_keys(actor: Actor, office: Office, count: int) -> list[str]:
+    """One-time keys for so many forms; none for whoever may not export."""
+    return [office.random_bytes(16).hex() for _ in range(count)] if actor.may(Permission.EXPORT) else []
 
 
 def _list_handovers(

@@ -13,8 +13,8 @@ from fastapi import APIRouter, File, Form, Request, UploadFile
 from starlette.responses import HTMLResponse, Response
 
 from api.bureau.services import CurrentActor, CurrentOffice
-from api.console.downloads import hand_out, send_file
 from api.console.errors import words_of_problem
+from api.console.exporting import hand_out, send_file
 from api.console.faults import carry_out
 from api.console.language import language_of, mark, say
 from api.console.names import county_names

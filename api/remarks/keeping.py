@@ -68,6 +68,8 @@ KEEPING: Mapping[str, str] = {
     "not a head of an audit chain": "内容不是链头",
     "not a mingce-audit-head/1 document of this home": "不是本目录的 mingce-audit-head/1 文件",
     "not the number and hash of a row": "不是某一行的行号和摘要",
+    "not the chain of this home, or a row out of its order": "不是这个单位的审计链，或有行不按次序",
+    "not a line of an exported chain": "不是导出的审计链里的行",
     "not a record of a purge": "不是清除记录",
     "not a mingce-purge/1 record of this home": "不是本目录的 mingce-purge/1 记录",
     "kinds is no list, or kept no object": "kinds 不是列表，或 kept 不是对象",

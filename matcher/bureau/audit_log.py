@@ -6,12 +6,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 from typing import Any
 
 from keys.clock import BEIJING, format_time
 from keys.database import reading
-from keys.identity import Identity
-from matcher.audit import AuditHead, Fault, find_faults, last_row
+from keys.identity import Identity, PublicIdentity
+from matcher.audit import AuditHead, Verified, chain_rows, last_row, verify_rows
+from matcher.audit_file import write_chain
 from matcher.audit_head import sign_head
 from matcher.bureau.actors import Actor, Permission
 from matcher.bureau.office import Office
@@ -30,14 +32,6 @@ class AuditRow:
     action: str
     subject: str
     detail: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Verified:
-    """What a verification found: the chain's end and where it does not hold."""
-
-    head: AuditHead
-    faults: tuple[Fault, ...]
 
 
 class AuditLog:
@@ -85,12 +79,20 @@ class AuditLog:
     def verify(self, kept: Sequence[AuditHead] = (), *, most: int = 100) -> Verified:
         """Recompute the chain and hold it against heads from outside; at most so many faults. Anybody may."""
         with reading(self._office.database) as database:
-            faults = []
-            for fault in find_faults(database, kept):
-                faults.append(fault)
-                if len(faults) == most:
-                    break
-            return Verified(last_row(database), tuple(faults))
+            return verify_rows(chain_rows(database), kept, most=most)
+
+    def export(self, actor: Actor, home: PublicIdentity, path: Path, *, purpose: str) -> AuditHead:
+        """Write the whole chain, sound or not, for whoever verifies it elsewhere; a row says who took it along.
+
+        Returns its end. Raises NotAllowed, OSError.
+        """
+        actor.require(Permission.SEE_AUDIT)
+        actor.require(Permission.EXPORT)
+        with self._office.writing() as database:
+            seq = last_row(database).seq
+            self._office.record_within(actor, "export.audit_chain", f"audit/{seq}", purpose=purpose)
+        with reading(self._office.database) as database:
+            return write_chain(path, home.fingerprint, chain_rows(database))
 
     def sign_head(self, actor: Actor, identity: Identity) -> tuple[AuditHead, bytes]:
         """The head and its signed document. Its last row says that it was signed, so that a missing one is missed.

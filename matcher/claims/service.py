@@ -37,7 +37,7 @@ from matcher.claims.steps import (
 from matcher.exports import Format, write_export
 from matcher.personal.fields import require_plain
 from matcher.states import CLAIM
-from matcher.subsidy.lines import yuan
+from matcher.subsidy.lines import plain_yuan
 from matcher.transit import private_folder
 from psi.errors import InputError
 
@@ -328,5 +328,5 @@ def _cell(name: str, value: Any) -> str:
     if name == "kind":
         return _KINDS[value]
     if name in PARTS or name in ("balance_days", "interest_due", "interest_paid"):
-        return yuan(value).replace(",", "")
+        return plain_yuan(value)
     return str(value)

@@ -14,7 +14,7 @@ from keys.identity import PublicIdentity
 from keys.keystore_schema import MIGRATIONS as KEY_MIGRATIONS
 from matcher.audit import AuditBroken, verify_chain
 from matcher.keeping.findings import KEYS_FILE, Finding, Subject, databases_in, looking, rows
-from matcher.keeping.refreshed import read_last_refreshes
+from matcher.keeping.refreshed import read_failed_refreshes, read_last_refreshes
 from matcher.keeping.restored import STORES
 from matcher.province.editions import EditionFolders
 from psi.errors import MingceError
@@ -53,12 +53,19 @@ def check_alarms(subject: Subject) -> Iterator[Finding]:
 
 
 def check_sender(subject: Subject, *, deep: bool) -> Iterator[Finding]:
-    refreshed = read_last_refreshes(subject.home)
+    refreshed, failed = read_last_refreshes(subject.home), read_failed_refreshes(subject.home)
     for dataset, plan in subject.lists.items():
         if plan.source is not None and not plan.source.exists():
             yield Finding("error", "source_missing", {"dataset": dataset, "file": str(plan.source)})
         if dataset in refreshed and subject.now - refreshed[dataset] > REFRESH_NIGHTS:
             yield Finding("warning", "refresh_stopped", {"dataset": dataset, "at": format_time(refreshed[dataset])})
+        if dataset in failed:  # at once: the next night may fail for the same cause
+            last = failed[dataset]
+            about = {"dataset": dataset, "at": format_time(last.at)}
+            if last.file:
+                yield Finding("warning", "refresh_without_file", {**about, "file": last.file})
+            else:
+                yield Finding("warning", "refresh_failed", {**about, "error": last.error})
         found = rows(
             subject.store,
             "SELECT edition.epoch, edition, published_at FROM edition JOIN dataset"

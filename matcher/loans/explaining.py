@@ -10,7 +10,7 @@ from typing import Any
 from matcher.loans.errors import DatesInvalid
 from matcher.policy.reading import LoadedPolicy
 from matcher.subsidy.arithmetic import Parts
-from matcher.subsidy.lines import Line, compute_lines, explain, total, totals_by_year, yuan
+from matcher.subsidy.lines import Line, compute_lines, explain, plain_yuan, total, totals_by_year
 from matcher.subsidy.periods import Balance, Movement
 
 
@@ -48,7 +48,7 @@ def describe_lines(loaded: LoadedPolicy, lines: Sequence[Line]) -> dict[str, Any
 
 
 def _amounts(parts: Parts) -> dict[str, str]:
-    return {name: _plain(amount) for name, amount in vars(parts).items()}
+    return {name: plain_yuan(amount) for name, amount in vars(parts).items()}
 
 
 def _line(line: Line) -> dict[str, object]:
@@ -57,12 +57,8 @@ def _line(line: Line) -> dict[str, object]:
         "to": line.period.end.isoformat(),
         "settled_on": line.period.settled_on.isoformat(),
         "days": line.period.days,
-        "balance_days_yuan": _plain(line.balance_days),
+        "balance_days_yuan": plain_yuan(line.balance_days),
         "claim_year": line.claim_year,
         **_amounts(line.parts),
         "steps": [{"name": step.name, "formula": step.formula} for step in explain(line)],
     }
-
-
-def _plain(fen: int) -> str:
-    return yuan(fen).replace(",", "")

@@ -12,7 +12,7 @@ from matcher.exports import Format, write_export
 from matcher.loans.file_import import RowReject
 from matcher.loans.listing import LoanRow
 from matcher.states import LOAN, SUBSIDY
-from matcher.subsidy.lines import yuan
+from matcher.subsidy.lines import plain_yuan
 
 _LOANS: Mapping[str, str] = {
     "contract_no": "合同编号", "bank": "银行", "household_no": "家庭编号", "division": "行政区划", "borrower": "借款人",
@@ -51,5 +51,5 @@ def _cell(name: str, value: Any) -> str:
     if value is None:
         return ""
     if name in ("principal", "balance"):
-        return yuan(value).replace(",", "")
+        return plain_yuan(value)
     return _WORDS[name][value] if name in _WORDS else str(value)

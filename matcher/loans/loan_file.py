@@ -12,7 +12,7 @@ from matcher.columns import ColumnMapping, Field
 from matcher.loans import events
 from matcher.loans.errors import FileBusinessUnknown
 from matcher.loans.events import Event
-from matcher.subsidy.lines import yuan
+from matcher.subsidy.lines import plain_yuan
 from psi.errors import InputError
 from psi.identifiers import Verdict, normalise_one
 
@@ -151,7 +151,7 @@ def cells_of(event: Event) -> dict[str, str]:
     cells = {"kind": _KIND_OF.get(type(event)) or str(getattr(event, "kind", ""))}
     for name, value in vars(event).items():
         if name in ("amount", "principal"):
-            cells["amount"] = yuan(value).replace(",", "")
+            cells["amount"] = plain_yuan(value)
         elif name == "item":
             cells["number"] = value
         elif name != "kind":

@@ -95,3 +95,8 @@ def yuan(fen: int) -> str:
     """分 as yuan with two places, as Chinese offices write it: 1,234.56."""
     sign = "-" if fen < 0 else ""
     return f"{sign}{abs(fen) // 100:,}.{abs(fen) % 100:02d}"
+
+
+def plain_yuan(fen: int) -> str:
+    """``1234.56``: 分 as forms, files and programs have them."""
+    return yuan(fen).replace(",", "")

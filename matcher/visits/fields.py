@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from matcher.reasons import REASONS
-from matcher.subsidy.lines import yuan
+from matcher.subsidy.lines import plain_yuan
 from psi.identifiers import normalise_one
 
 HIGHEST_AMOUNT = 100_000_000_00  # 分; a family's farm, not a province's budget
@@ -50,11 +50,6 @@ def _amount(value: object) -> int:
     if fen > HIGHEST_AMOUNT:
         raise fault("amount_too_large", limit=HIGHEST_AMOUNT // 100)
     return fen
-
-
-def plain_yuan(fen: int) -> str:
-    """``1234.50``: 分 as a form writes them."""
-    return yuan(fen).replace(",", "")
 
 
 def _date(value: object) -> date:

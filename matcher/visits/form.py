@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from matcher.subsidy.lines import plain_yuan
 from matcher.visits.fields import (
     Day,
     Fen,
@@ -24,7 +25,6 @@ from matcher.visits.fields import (
     YesNo,
     choice,
     fault,
-    plain_yuan,
     whole,
 )
 from matcher.visits.problems import FORM_PROBLEMS, FormInvalid, FormProblem, Location

@@ -218,7 +218,12 @@ def _seed(text: str) -> bytes:
     except ValueError:
         seed = b""
     if len(seed) != SEED_BYTES:
-        raise Refused("种子须为 64 位十六进制数", "A seed is 64 hex digits")
+        raise Refused(
+            "种子须为 64 位十六进制数",
+            "A seed is 64 hex digits",
+            "改正后再运行；不给 --seed 时用本机的随机数。",
+            "Correct it; without --seed this machine's randomness is used.",
+        )
     return seed
 
 

@@ -24,10 +24,10 @@ from scripts import templates
 from scripts.alarms import alarm_line
 from scripts.asking import bank_changes, bank_epochs, record_commands, warrant_commands
 from scripts.asking.bank_home import open_store, open_warrants
-from scripts.asking.matching import bar_observer, connect, existing, report_rejects
+from scripts.asking.matching import bar_observer, connect, report_rejects
 from scripts.home import ConfigOption, DryRunOption, JsonOption, actor, create_home, open_home, read_identity
 from scripts.language import say
-from scripts.messages import Refused, explain
+from scripts.messages import Refused, explain, require_file
 from scripts.output import format_of, print_result, print_table, progress_bars
 
 app = typer.Typer(no_args_is_help=True, help="农商银行：匹配客户、导出初筛名单。 Match customers, export, hand over.")
@@ -88,7 +88,7 @@ def match(
     """
     home = open_home(config, "bank")
     settings = home.settings.match
-    path = existing(customers)
+    path = require_file(customers)
     listed = read_customers(path, CUSTOMER_COLUMNS.override(settings.columns), duplicates=settings.duplicates)
     report_rejects(listed, rejects)
     store, divisions = open_store(home), tuple(settings.divisions)

@@ -162,7 +162,12 @@ def forget_epoch(
 
 def _compare_digits(mine: list[EpochView], text: str, epoch: str | None, edition: int | None) -> list[Comparison]:
     if not mine:
-        raise Refused("本行还没有取得任何版本", "This bank has fetched no edition yet")
+        raise Refused(
+            "本行还没有取得任何版本",
+            "This bank has fetched no edition yet",
+            "先运行 mingce bank match，取得后再核对。",
+            "Run mingce bank match first, then compare.",
+        )
     if edition is not None:
         epoch = epoch or mine[-1].epoch
     found = compare_code(mine, parse_code(text), epoch, edition)

@@ -11,7 +11,6 @@ from matcher.rejects import write_rejects
 from matcher.tables import CustomerList
 from scripts.home import Home
 from scripts.language import say
-from scripts.messages import Refused
 from scripts.output import Steps, notice
 from scripts.settings import ProvinceLink
 
@@ -38,12 +37,6 @@ def connect(home: Home, link: ProvinceLink) -> ProvinceClient:
         allow_plain_http=link.allow_plain_http,
     )
     return ProvinceClient(connection, home.open_keys().get_identity(), home.clock)
-
-
-def existing(path: Path) -> Path:
-    if not path.is_file():
-        raise Refused(f"没有文件 {path}", f"No file {path}")
-    return path
 
 
 def report_rejects(listed: CustomerList, path: Path | None) -> None:

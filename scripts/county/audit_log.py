@@ -1,4 +1,4 @@
-"""``mingce audit verify|head|log``: the bureau's audit chain."""
+"""``mingce audit verify|head|export|log``: the bureau's audit chain."""
 
 from __future__ import annotations
 
@@ -14,19 +14,25 @@ import typer
 from keys.clock import BEIJING, parse_time
 from keys.files import write_atomic
 from keys.identity import PublicIdentity, readable_fingerprint
-from matcher.audit import AuditHead, Fault, FaultKind
+from matcher.audit import AuditHead, Fault, FaultKind, verify_rows
+from matcher.audit_file import read_chain
 from matcher.audit_head import SignedHead, open_head
 from matcher.bureau.audit_log import AuditLog
 from scripts.county.acting import Desk, at_desk, open_office
 from scripts.home import ConfigOption, JsonOption, open_home, read_identity
 from scripts.keyring.signing import read_file
 from scripts.language import say
+from scripts.messages import Refused, require_file
 from scripts.output import print_result, print_table
 
 app = typer.Typer()
 
 DayOption = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="a day in China")]
 
+_WHOSE = (
+    "用当面核对过指纹的那份 identity.json：文件是谁的，由它说明。",
+    "Use the identity.json whose fingerprint was compared in person: it says whose chain that is.",
+)
 _FAULTS: dict[FaultKind, Callable[[Fault], str]] = {
     "edited": lambda one: say(f"第 {one.seq} 行被改动", f"row {one.seq} was edited"),
     "moved": lambda one: say(
@@ -54,6 +60,9 @@ def verify(
     identity: Annotated[
         Path | None, typer.Option(help="the bureau's identity.json, compared in person; else the one in its home")
     ] = None,
+    chain: Annotated[
+        Path | None, typer.Option(help="a chain that `audit export` wrote: verified anywhere, without the home")
+    ] = None,
     config: ConfigOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -62,11 +71,20 @@ def verify(
     Says which rows were edited, deleted, moved, replaced or cut off. Only a kept head shows that the end is missing.
 
     Example: mingce audit verify --head 链头-2025-03-31.json --config bureau
+
+    Example: mingce audit verify --chain 审计链.jsonl --head 链头-2025-03-31.json --identity bureau.identity.json
     """
-    home = open_home(config, "bureau")
-    signer = read_identity(identity or home.path / "identity.json")
-    kept = [open_head(read_file(path), signer) for path in head]
-    found = AuditLog(open_office(home)).verify([one.head for one in kept])
+    if chain is None:
+        home = open_home(config, "bureau")
+        signer = read_identity(identity or home.path / "identity.json")
+        kept = [open_head(read_file(path), signer) for path in head]
+        found = AuditLog(open_office(home)).verify([one.head for one in kept])
+    else:
+        if identity is None:
+            raise Refused("--chain 须同时给出 --identity", "--chain goes with --identity", *_WHOSE)
+        signer = read_identity(identity)
+        kept = [open_head(read_file(path), signer) for path in head]
+        found = verify_rows(read_chain(require_file(chain), signer.fingerprint), [one.head for one in kept])
     result = {
         "rows": found.head.seq,
         "hash": found.head.hash,
@@ -98,6 +116,33 @@ def verify(
     print_result(result, lines, as_json=json_)
     if found.faults:
         raise typer.Exit(6)
+
+
+@app.command()
+@at_desk
+def export(
+    desk: Desk,
+    out: Annotated[Path, typer.Argument(help="a new file, lines of JSON (.jsonl)")],
+    purpose: Annotated[str, typer.Option(help="what it is for; kept in the audit log")],
+    json_: JsonOption = False,
+) -> None:
+    """Write the whole audit chain, for an auditor to verify elsewhere. It holds no personal data, and no key.
+
+    A broken chain is written as it stands: `audit verify --chain` shows where.
+
+    Example: mingce audit export 审计链.jsonl --purpose 年度审计 --as shenji
+    """
+    identity = desk.home.open_keys().get_public_identity()
+    head = AuditLog(desk.office).export(desk.actor, identity, out, purpose=purpose)
+    lines = [
+        say(f"审计链 {head.seq:,} 行 → {out}", f"The audit chain, {head.seq:,} rows → {out}"),
+        say(
+            "在别处核验：mingce audit verify --chain，给出留存的链头（--head）和当面核对过的身份文件（--identity）。",
+            "Verified elsewhere: mingce audit verify --chain, with kept heads (--head) and the identity.json that was "
+            "compared in person (--identity).",
+        ),
+    ]
+    print_result({"file": str(out), "rows": head.seq, "hash": head.hash}, lines, as_json=json_)
 
 
 @app.command("head")

@@ -21,7 +21,7 @@ from matcher.slices import file_sha256
 from matcher.tables import CustomerList, read_customers
 from scripts import templates
 from scripts.alarms import alarm_line
-from scripts.asking.matching import bar_observer, connect, existing, report_rejects
+from scripts.asking.matching import bar_observer, connect, report_rejects
 from scripts.county import check_warrants
 from scripts.county.acting import AsOption, PasswordFileOption, open_desk, open_office
 from scripts.county.checking import (
@@ -35,7 +35,7 @@ from scripts.county.checking import (
 )
 from scripts.home import ConfigOption, DryRunOption, Home, JsonOption, actor, open_home
 from scripts.language import say
-from scripts.messages import Refused
+from scripts.messages import Refused, require_file
 from scripts.output import format_of, print_result, progress_bars
 from scripts.sending.datasets import added_section, adopt_schema
 
@@ -222,7 +222,7 @@ def acknowledge_check(
 def _people(home: Home, path: Path | None, rejects: Path | None) -> CustomerList:
     """The list to check: a file's, or every member of every household. Raises Refused."""
     if path is not None:
-        listed = read_customers(existing(path), PEOPLE_COLUMNS)
+        listed = read_customers(require_file(path), PEOPLE_COLUMNS)
         report_rejects(listed, rejects)
         return listed
     people = DepartmentChecks(open_office(home)).list_people()

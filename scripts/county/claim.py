@@ -20,6 +20,7 @@ from scripts.county.claim_printing import (
     explanation_lines,
     line_document,
     print_summary,
+    print_verified,
     state_word,
     summary_document,
 )
@@ -248,7 +249,7 @@ def verify(
 
     Example: mingce claim verify 3 --as shenji
     """
-    print_summary(Claims(desk.office).verify(desk.actor, claim), as_json=json_)
+    print_verified(Claims(desk.office).verify(desk.actor, claim), as_json=json_)
 
 
 @app.command()

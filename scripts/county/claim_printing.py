@@ -10,7 +10,7 @@ from matcher.claims.queries import ClaimLine, ClaimSummary
 from matcher.claims.reconciliation import AMOUNTS, Difference
 from matcher.states import CLAIM
 from matcher.subsidy.arithmetic import Parts
-from matcher.subsidy.lines import yuan
+from matcher.subsidy.lines import plain_yuan, yuan
 from scripts.county.subsidy import NAMES
 from scripts.language import say
 from scripts.output import print_result
@@ -33,6 +33,27 @@ CHANGES = {
     "unpaid": ("利息后来不再算付清", "the interest is not paid any more"),
     "no_period": ("该结息期不再存在", "the loan ended before this period"),
 }
+
+
+def print_verified(summary: ClaimSummary, *, as_json: bool) -> None:
+    """``intact`` is null of a claim that is not frozen: nothing was written down that it could differ from."""
+    amounts, is_frozen = summary.amounts, summary.digest is not None
+    total = yuan(amounts.excess)
+    lines = [
+        say(
+            f"完好：申报 {summary.claim_id} 的 {summary.lines:,} 行与冻结时一致，超出部分合计 {total} 元"
+            f"（财政 {yuan(amounts.fiscal)} 元，银行 {yuan(amounts.bank)} 元）",
+            f"Intact: the {summary.lines:,} lines of claim {summary.claim_id} are those that were frozen, "
+            f"excess {total} yuan in total (finance {yuan(amounts.fiscal)}, bank {yuan(amounts.bank)})",
+        )
+        if is_frozen
+        else say(
+            f"申报 {summary.claim_id} 还没有冻结，没有可对照的；目前 {summary.lines:,} 行，超出部分合计 {total} 元",
+            f"Claim {summary.claim_id} is not frozen, so there is nothing to hold it against; "
+            f"at present {summary.lines:,} lines, excess {total} yuan in total",
+        )
+    ]
+    print_result({**summary_document(summary), "intact": True if is_frozen else None}, lines, as_json=as_json)
 
 
 def print_summary(summary: ClaimSummary, *, as_json: bool) -> None:
@@ -66,7 +87,7 @@ def state_word(state: str) -> str:
 
 def _amounts(parts: Parts) -> dict[str, str]:
     """Yuan with two places, as text."""
-    return {name: yuan(amount).replace(",", "") for name, amount in vars(parts).items()}
+    return {name: plain_yuan(amount) for name, amount in vars(parts).items()}
 
 
 def summary_document(summary: ClaimSummary) -> dict[str, Any]:

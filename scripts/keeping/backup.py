@@ -21,7 +21,7 @@ from matcher.keeping.settling import Settled, settle_with_loss, settle_without_l
 from scripts.home import ConfigOption, DryRunOption, Home, JsonOption, actor, open_any_home, read_identity
 from scripts.keyring.signing import PassphraseFileOption, open_operator, read_file, read_passphrase
 from scripts.language import say
-from scripts.messages import Refused
+from scripts.messages import Refused, require_file
 from scripts.output import Steps, print_result, progress_bars
 
 app = typer.Typer(no_args_is_help=True, help="备份与恢复。 Backups of a home, and back.")
@@ -134,7 +134,7 @@ def verify(
     """
     opened, expected = _open_key(key, passphrase_file), _expected(identity)
     with progress_bars(quiet=json_) as steps:
-        listed = verify_backup(_there(file), opened, expected, _Shown(steps))
+        listed = verify_backup(require_file(file), opened, expected, _Shown(steps))
     print_result(_describe(listed), [*_lines(listed), say("备份完好。", "The backup is sound.")], as_json=json_)
 
 
@@ -155,10 +155,16 @@ def restore(
     opened, expected = _open_key(key, passphrase_file), _expected(identity)
     with progress_bars(quiet=json_) as steps:
         if dry_run:
-            listed = verify_backup(_there(file), opened, expected, _Shown(steps))
+            listed = verify_backup(require_file(file), opened, expected, _Shown(steps))
         else:
             listed = restore_backup(
-                _there(file), opened, folder, SystemClock(), actor=actor(), expected=expected, observer=_Shown(steps)
+                require_file(file),
+                opened,
+                folder,
+                SystemClock(),
+                actor=actor(),
+                expected=expected,
+                observer=_Shown(steps),
             )
     print_result(
         {"home": str(folder), "dry_run": dry_run, **_describe(listed)},
@@ -262,12 +268,6 @@ def _kek_file(home: Home) -> tuple[Path, ...]:
     """The key-encryption key's file, which is in no backup, wherever it is."""
     kind, _, rest = home.settings.keys.kek.partition(":")
     return (home.resolve(Path(rest)),) if kind == "file" else ()
-
-
-def _there(file: Path) -> Path:
-    if not file.is_file():
-        raise Refused(f"没有文件 {file}", f"No file {file}")
-    return file
 
 
 def _open_key(path: Path, passphrase_file: Path | None) -> PrivateKey:

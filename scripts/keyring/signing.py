@@ -10,7 +10,7 @@ import typer
 from keys.identity import Identity
 from keys.operators import open_operator_key
 from scripts.language import say
-from scripts.messages import Refused
+from scripts.messages import FileAbsent
 
 OperatorOption = Annotated[Path, typer.Option("--operator", help="your own key file, from `mingce operator create`")]
 PassphraseFileOption = Annotated[
@@ -31,8 +31,8 @@ def read_passphrase(file: Path | None, *, confirm: bool = False) -> str:
 
 
 def read_file(path: Path) -> bytes:
-    """A file that a command names. Raises Refused if it is not there."""
+    """A file that a command names. Raises FileAbsent."""
     try:
-        return path.read_bytes()
+        return path.read_bytes()  # a pipe will do, too
     except FileNotFoundError:
-        raise Refused(f"没有文件 {path}", f"No file {path}") from None
+        raise FileAbsent("no such file", file=str(path)) from None

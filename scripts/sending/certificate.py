@@ -11,7 +11,7 @@ from matcher.province.certificates import certificate_key_hash
 from matcher.province.ledger import Ledger
 from scripts.home import ConfigOption, DryRunOption, JsonOption, actor, open_home
 from scripts.language import say
-from scripts.messages import Refused
+from scripts.messages import require_file
 from scripts.output import print_result
 from scripts.sending.ledgers import open_ledger
 
@@ -90,7 +90,5 @@ def _ledger(config: Path | None) -> Ledger:
 
 
 def _key_hash(file: Path) -> str:
-    """Raises Refused, CertificateInvalid."""
-    if not file.is_file():
-        raise Refused(f"没有文件 {file}", f"No file {file}")
-    return certificate_key_hash(file.read_bytes())
+    """Raises FileAbsent, CertificateInvalid."""
+    return certificate_key_hash(require_file(file).read_bytes())

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from matcher.keeping.refreshed import note_refresh
+from matcher.keeping.refreshed import noting_refresh
 from matcher.province.plan import DatasetPlan, Observer, Outcome
 from matcher.province.publisher import Publisher
 from matcher.rejects import Reject, write_rejects
 from scripts.home import ConfigOption, DryRunOption, Home, JsonOption, actor, open_home
 from scripts.language import say
-from scripts.messages import Refused
+from scripts.messages import Refused, require_file
 from scripts.output import Steps, notice, print_result, progress_bars
 from scripts.sending.datasets import DatasetOption, chosen_dataset, schema_of
 from scripts.sending.ledgers import current_epoch, open_ledger
@@ -167,10 +168,11 @@ def refresh(
         raise Refused("--source 与 --changes 只能用一个", "Either --source or --changes")
     if since is not None and changes is None:
         raise Refused("--since 只用于 --changes", "--since goes with --changes")
-    file = list_source(home, dataset, source or changes)
     outcomes: list[Outcome] = []
     refused: list[Reject] = []
-    with progress_bars(quiet=json_) as steps:
+    noting = nullcontext() if dry_run else noting_refresh(home.path, chosen_dataset(home, dataset), home.clock)
+    with noting, progress_bars(quiet=json_) as steps:
+        file = list_source(home, dataset, source or changes)
         for each in [epoch] if epoch else served_epochs(home, dataset):
             outcome, found = _publisher(home).refresh(
                 dataset_plan(home, dataset, each),
@@ -190,7 +192,6 @@ def refresh(
         notice(say("有变更行与名单不符，已按所写内容并入；用 --rejects 文件名 导出明细。", _MISFITS))
     if not dry_run:
         open_ledger(home).prune(home.clock.now())
-        note_refresh(home.path, outcomes[0].dataset, home.clock.now())
     current, *others = outcomes
     result = {**current.as_dict(), **({"other_epochs": [each.as_dict() for each in others]} if others else {})}
     print_result(result, [outcome_line(each) for each in outcomes], as_json=json_)
@@ -259,10 +260,7 @@ def list_source(home: Home, dataset: str | None, given: Path | None) -> Path:
             "没有指定名单文件；用 --source 或在 mingce.toml 设置 source",
             "No source; use --source or set `source` in mingce.toml",
         )
-    path = given if given is not None else home.resolve(source)
-    if not path.is_file():
-        raise Refused(f"没有文件 {path}", f"No file {path}")
-    return path
+    return require_file(given if given is not None else home.resolve(source))
 
 
 OUTCOMES = {

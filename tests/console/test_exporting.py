@@ -38,10 +38,13 @@ LISTS = (
     (HANDLER, "/policies/_export", {}),
     (HANDLER, "/policies/trials/_export", {}),
     (HANDLER, "/runs/alarms/export", {}),
+    (BANK_ADMIN, "/loans/1/lines/export", {}),
     (AUDITOR, "/accounts/_export", {}),
+    (CHECKER, "/downloads/export", {}),
     (CHECKER, "/audit/export", {"what": "rows"}),
 )
 """Who, where, with which filters."""
+GROWING = ("/audit/export", "/downloads/export")
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +77,7 @@ def test_a_list_goes_out_as_the_page_shows_it(
     book = console.sign_in(actor).post(path, {"key": KEY, "reason": "核对", "format": "xlsx", **form})
     sheet = CalamineWorkbook.from_filelike(io.BytesIO(book.content)).get_sheet_by_index(0).to_python()
     assert sheet[0] == head
-    assert len(sheet) == 1 + len(rows) + (path == "/audit/export")  # the log tells of the first file
+    assert len(sheet) == 1 + len(rows) + (path in GROWING)  # which tell of the first file
 
 
 def test_lists_hold_what_they_say(console: RunningConsole) -> None:
@@ -87,6 +90,16 @@ def test_lists_hold_what_they_say(console: RunningConsole) -> None:
     cents = [round(float(row[fiscal]) * 100) for row in lines[1:]]
     sums = [round(float(row[totals[0].index("财政贴息")]) * 100) for row in totals[1:]]
     assert sum(cents) == sum(sums) > 0
+    one, *shown = rows_of(take(console, BANK_ADMIN, "/loans/1/lines/export"))
+    page = console.sign_in(BANK_ADMIN).get("/loans/1").text
+    (owed,) = {row[one.index("合同编号")] for row in shown}
+    assert owed in page
+    assert len(shown) == page.count('href="/claims/lines/') > 0
+    of_claim = {row[0]: row[fiscal] for row in lines[1:]}
+    same = [row for row in shown if row[0] in of_claim]
+    assert [row[one.index("财政贴息")] for row in same] == [of_claim[row[0]] for row in same] != []
+    head, *mine = rows_of(take(console, BANK_ADMIN, "/downloads/export"))
+    assert [row[head.index("内容")] for row in mine][:2] == ["贴息明细 1", "申报汇总 1"]
     (_, *accounts) = rows_of(take(console, AUDITOR, "/accounts/_export"))
     assert [HANDLER.name, "县财政经办"] in [[row[0], row[2]] for row in accounts]
 

@@ -8,6 +8,7 @@ import tempfile
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ from console_server import RunningConsole, Visitor
 from lending import adopt_example, contract, entry, final_households, lend, number_of, put_on_list
 from PIL import Image
 
+from api.console import commitments
 from api.console.sessions import SESSION, form_token
 from keys.clock import SettableClock
 from matcher.bureau.actors import Actor, Role
@@ -370,6 +372,23 @@ def test_a_commitment_is_printed_signed_and_its_image_kept(console: RunningConso
     assert send_file(bank, "/loans/commitments/1/image", "image", "c.png", b"<svg onload=alert(1)>").status_code == 422
     assert text_hash in bank.get("/loans/commitments/1/print").text
     assert "CN-1" in bank.get("/loans/commitments?number=HT-1").text
+
+
+def test_the_next_page_of_commitments_keeps_what_was_looked_for(
+    console: RunningConsole, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commitments, "PAGE", 1)
+    mine, other = final_households(office, 2)
+    for household, number in ((mine, "HT-1"), (other, "HT-2"), (mine, "HT-3")):
+        lend(office, household, number)
+    (household_no,) = office.database.execute("SELECT household_no FROM household WHERE household_id = ?", [mine])
+    bank = console.sign_in(BANK_ADMIN)
+    first = bank.get(f"/loans/commitments?number={household_no[0]}").text
+    (following,) = re.findall(r'rel="next" href="([^"]+)"', first)
+    second = bank.get(unescape(following)).text
+    shown = [re.findall(r"\bHT-[0-9]\b", page) for page in (first, second)]
+    assert [set(one) for one in shown] == [{"HT-3"}, {"HT-1"}]
+    assert 'rel="next"' not in second
 
 
 def test_one_bank_sees_nothing_of_another(console: RunningConsole, office: Office) -> None:

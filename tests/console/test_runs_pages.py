@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 from bureau_office import ADMIN, AUDITOR, CHECKER, DEPARTMENT, HANDLER, SECRET, add_households, make_office, person
 from console_server import RunningConsole, running_console
@@ -16,6 +19,7 @@ from made_check import DEPARTMENT as CIVIL_AFFAIRS
 from made_check import MINZHENG, checked, open_minzheng
 from operators_home import LI, ZHANG, keystore_with_operators
 
+from api.console.runs import SHOWN
 from keys.clock import SettableClock
 from matcher.alarms import AlarmNotFound
 from matcher.bank.store import BankStore
@@ -164,6 +168,35 @@ def test_warrants_from_waiting_to_over(console: RunningConsole, world: World, cl
     assert states == {"over", "revoked"}
 
 
+def test_what_a_page_of_runs_shows_goes_out_whole(console: RunningConsole, world: World) -> None:
+    """Also beyond the rows that the page has place for; with the departments' names and states in words."""
+    for number in range(SHOWN + 2):
+        checked(world.store, [(person(number), None)], edition=2 * number + 1)
+    world.warrants.propose(terms(world), ZHANG)
+    handler = console.sign_in(HANDLER)
+
+    def take(path: str, what: str, as_: httpx.Client = handler) -> list[dict[str, str]]:
+        answer = as_.post(path, {"key": KEY, "reason": "核对", "format": "csv", "what": what})
+        assert answer.status_code == 200, answer.text
+        return list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
+
+    runs = take("/runs/checks/export", "runs")
+    kept = CheckRuns(world.office, world.links).show(HANDLER)[0]
+    assert [row["编号"] for row in runs] == [one.run_id for one in kept.runs]
+    assert len(runs) == SHOWN + 2 > handler.get("/runs/checks").text.count('<th scope="row"><code>') - 1
+    assert {(row["名单"], row["状态"]) for row in runs} == {("演示民政局", "已完成")}
+    (warrant,) = take("/runs/checks/export", "warrants")
+    assert (warrant["状态"], warrant["签名"], warrant["最多（人）"]) == ("待第二人签名", ZHANG.public.name, "900")
+    editions = take("/runs/checks/export", "editions")
+    assert [row["公钥指纹"] for row in editions] == [one.fingerprint for one in kept.editions]
+    assert take("/runs/checks/export", "runs", console.sign_in(AUDITOR)) == runs
+    for path, what in (("/runs/checks/export", "records"), ("/runs/records/export", "runs")):
+        assert handler.post(path, {"key": KEY, "reason": "x", "what": what}).status_code == 422
+    for path, what in (("/runs/checks/export", "runs"), ("/runs/records/export", "records")):
+        assert handler.post(path, {"key": KEY, "what": what}).status_code == 422
+        assert console.sign_in(ADMIN).post(path, {"key": KEY, "reason": "x", "what": what}).status_code == 403
+
+
 def test_alarms_are_acknowledged_with_a_reason_and_a_row(console: RunningConsole, world: World, tmp_path: Path) -> None:
     import_bad_rows(world, tmp_path)
     world.store.alarms.sound(Tampered("the slice was replaced"), "ab" * 16)
@@ -216,3 +249,12 @@ def test_records_with_their_digests(console: RunningConsole, world: World) -> No
     page = console.sign_in(AUDITOR).get("/runs/records").text
     for words in ("只有我方签名", "双方已签", "对方有异议", f"{1:064x}", "2025-03-03 10:00"):
         assert words in page
+    opening = "INSERT INTO audit_opening VALUES (?, ?, ?, 30, x'00', NULL, NULL, NULL)"
+    world.store._database.conn.execute(opening, ("d" * 64, f"{1:064x}", "a" * 64))
+    form = {"key": KEY, "reason": "核对", "format": "csv"}
+    for what, cells in (
+        ("records", [f"{1:064x}", "双方已签", run.run_id, "2025", "256", "2025-03-03 09:00", "2025-03-03 10:00"]),
+        ("openings", ["d" * 64, f"{1:064x}", "30", "", ""]),
+    ):
+        answer = console.sign_in(AUDITOR).post("/runs/records/export", {**form, "what": what})
+        assert ["演示民政局", *cells] in list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"))))

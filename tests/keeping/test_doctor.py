@@ -19,14 +19,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from homes import mingce
+from homes import HEADINGS, mingce
 
 from keys.clock import format_time
 from keys.files import exclusive_lock
 from matcher.keeping import host_checks
 from matcher.keeping.backup import WORK
 from matcher.keeping.findings import everything_in
-from matcher.keeping.refreshed import note_refresh
+from matcher.keeping.refreshed import FAILED_REFRESH, note_refresh
 from scripts.keeping.advice import ADVICE, advise
 from scripts.language import LANGUAGES, set_language
 
@@ -78,6 +78,15 @@ def write_certificate(home: Path, *, begin: int, end: int, own_key: bool = True)
     pem = (key if own_key else other).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (home / "key.pem").write_bytes(pem)
     (home / "key.pem").chmod(0o600)
+
+
+def changes_of(home: Path) -> Path:
+    return home / "changes.csv"
+
+
+def night(place: Path, *, code: int = 0) -> None:
+    """What mingce-changes.service runs."""
+    mingce(place, "province", "refresh", "--changes", changes_of(place / "province"), "--config", "province", code=code)
 
 
 TLS = {"MINGCE_SERVE__TLS_CERT": "cert.pem", "MINGCE_SERVE__TLS_KEY": "key.pem"}
@@ -211,6 +220,8 @@ FAULTS = [
         "province",
         lambda home: note_refresh(home, "base", datetime.now(UTC) - timedelta(hours=51)),
     ),
+    Fault("refresh_without_file", "province", lambda home: night(home.parent, code=3)),
+    Fault("refresh_failed", "province", lambda home: (changes_of(home).write_text("x"), night(home.parent, code=3))),
     Fault("edition_damaged", "province", lambda home: _slices(home).unlink()),
     Fault("edition_damaged", "province", lambda home: _flip(_slices(home)), options=("--deep",)),
     Fault(
@@ -278,6 +289,39 @@ def test_a_planted_fault_is_found(fault: Fault, homes: Path) -> None:
 def test_a_sound_home_is_sound(homes: Path) -> None:
     for home in ("province", "bank"):
         assert mingce(homes, "doctor", "--deep", "--config", home)["findings"] == []
+
+
+def test_a_night_without_its_change_list_is_told_until_one_succeeds(homes: Path) -> None:
+    """With the file's name and what to do, in both languages; a rehearsal or a busy home is no failure."""
+    changes = changes_of(homes / "province")
+    mingce(homes, "province", "refresh", "--changes", changes, "--config", "province", "--dry-run", code=3)
+    with exclusive_lock(homes / "province/editions/lock"):
+        changes.write_text(f"操作,{HEADINGS}\n", "utf-8")
+        night(homes, code=7)
+    assert codes(homes, "province") == set()
+
+    changes.unlink()
+    night(homes, code=3)
+    for language, word, step in (("zh", "没有文件", "查明"), ("en", "there was no file", "Find out")):
+        (finding,) = examine(homes, "province", MINGCE_LANG=language)["findings"]  # type: ignore[misc]
+        assert (finding["code"], finding["level"], finding["file"]) == (
+            "refresh_without_file", "warning", str(changes)
+        )  # fmt: skip
+        assert word in finding["message"]
+        assert str(changes) in finding["message"]
+        assert finding["next"].startswith(step)
+        assert "systemctl start --no-block mingce-changes" in finding["next"]
+
+    changes.write_text(f"操作,{HEADINGS}\n", "utf-8")
+    night(homes)
+    assert codes(homes, "province") == set()
+
+
+def test_a_note_that_cannot_be_read_hides_nothing_else(homes: Path) -> None:
+    (homes / "province" / FAILED_REFRESH).write_text('{"base": 3}', "utf-8")
+    assert codes(homes, "province") == set()
+    night(homes, code=3)
+    assert codes(homes, "province") == {"refresh_without_file"}
 
 
 def test_it_runs_beside_a_backup_and_other_jobs(homes: Path) -> None:

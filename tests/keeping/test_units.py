@@ -12,6 +12,7 @@ import pytest
 
 from api.retry import ProvinceUnavailable
 from keys.files import Locked
+from scripts.keeping.advice import ADVICE
 from scripts.messages import exit_code
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,6 +85,15 @@ def test_a_busy_home_is_tried_again_and_in_the_end_the_alarm_comes(unit: str) ->
     assert set(never.split()) == codes | {"EXEC", "NAMESPACE"}  # nor does a unit that was set up wrongly mend itself
     (tries,), (within,) = values(unit, "StartLimitBurst"), values(unit, "StartLimitIntervalSec")
     assert int(tries) * seconds(pause) < seconds(within)
+
+
+def test_nobody_is_told_to_wait_for_a_unit_that_waits_itself() -> None:
+    """`systemctl start` of one that tries again returns when a try has come through, without a word till then."""
+    told = [path.read_text("utf-8") for path in GUIDES] + [str(vars(advice)) for advice in ADVICE.values()]
+    regular = "|".join(unit.removesuffix(".service") for unit in REGULAR)
+    starts = [line for text in told for line in re.findall(rf"systemctl start [^`\n]*?\b(?:{regular})\b", text)]
+    assert len(starts) >= 10
+    assert [line for line in starts if "--no-block" not in line] == []
 
 
 def test_a_step_that_waits_for_somebody_does_not_keep_the_list_from_being_refreshed() -> None:

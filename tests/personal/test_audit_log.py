@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
@@ -13,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keys.identity import Identity
-from matcher.audit import AuditBroken, AuditHead, Fault
+from matcher.audit import AuditBroken, AuditHead, Fault, Verified, verify_rows
+from matcher.audit_file import AuditChainInvalid, read_chain
 from matcher.audit_head import AuditHeadInvalid, open_head, sign_head
 from matcher.bureau.actors import NotAllowed
 from matcher.bureau.audit_log import AuditLog
@@ -177,6 +181,101 @@ class TestHead:
         tamper(office, "UPDATE audit SET actor = 'other' WHERE seq = 5")
         with pytest.raises(AuditBroken):
             AuditLog(office).sign_head(AUDITOR, HOME)
+
+
+class TestExport:
+    """A chain as a file, read without the home: it shows what the home's own verification shows."""
+
+    def take(self, office: Office, path: Path) -> AuditHead:
+        return AuditLog(office).export(AUDITOR, HOME.public, path, purpose="年度审计")
+
+    def look(self, path: Path, *kept: AuditHead, of: Identity = HOME) -> Verified:
+        return verify_rows(read_chain(path, of.public.fingerprint), kept)
+
+    def test_the_file_holds_the_chain_and_who_took_it(self, office: Office, tmp_path: Path) -> None:
+        before = head(office)
+        taken = self.take(office, tmp_path / "chain.jsonl")
+        assert self.look(tmp_path / "chain.jsonl", before, taken) == Verified(taken, ())
+        (row,) = AuditLog(office).list_rows(AUDITOR, limit=1)
+        assert (row.seq, row.action, row.actor) == (taken.seq, "export.audit_chain", AUDITOR.name)
+        assert row.detail["purpose"] == "年度审计"
+        assert (tmp_path / "chain.jsonl").stat().st_mode & 0o077 == 0
+
+    def test_a_broken_chain_is_written_as_it_stands(self, office: Office, tmp_path: Path) -> None:
+        tamper(office, "UPDATE audit SET actor = 'other' WHERE seq = 5", "DELETE FROM audit WHERE seq = 8")
+        self.take(office, tmp_path / "chain.jsonl")
+        assert self.look(tmp_path / "chain.jsonl").faults == (Fault(5, "edited"), Fault(8, "missing", 8))
+
+    def test_what_is_changed_in_the_file_shows(self, office: Office, tmp_path: Path) -> None:
+        path, kept = tmp_path / "chain.jsonl", head(office)
+        end = self.take(office, path)
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join(lines[:7]))
+        assert self.look(path).faults == ()
+        assert self.look(path, kept).faults == (Fault(7, "cut", ROWS),)
+        path.write_bytes(b"".join([*lines[:3], *lines[4:]]))
+        assert self.look(path) == Verified(end, (Fault(3, "missing", 3),))
+        path.write_bytes(b"".join(lines).replace(b'"household/6"', b'"household/5"'))
+        assert self.look(path).faults == (Fault(7, "edited"),)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda lines: [],
+            lambda lines: lines[1:],
+            lambda lines: [*lines[:4], lines[5], lines[4]],
+            lambda lines: [*lines[:4], lines[3]],
+            lambda lines: [*lines[:4], lines[0]],
+            lambda lines: [*lines[:4], b"null\n", *lines[4:]],
+            lambda lines: [*lines[:4], b"\n", *lines[4:]],
+            lambda lines: [*lines[:4], lines[4][:-1]],
+            lambda lines: [*lines[:4], lines[4][:40]],
+            lambda lines: [*lines[:4], b'[4,"\\ud800","","","","","",""]\n'],
+            lambda lines: [*lines[:4], b'[1e3,"","","","","","",""]\n'],
+            lambda lines: [*lines[:4], b"[" * 200_000],
+            lambda lines: [*lines[:4], b"\xff\n"],
+        ],
+    )
+    def test_what_is_no_exported_chain_is_refused(
+        self, office: Office, tmp_path: Path, change: Callable[[list[bytes]], list[bytes]]
+    ) -> None:
+        path = tmp_path / "chain.jsonl"
+        self.take(office, path)
+        path.write_bytes(b"".join(change(path.read_bytes().splitlines(keepends=True))))
+        with pytest.raises(AuditChainInvalid):
+            self.look(path)
+
+    def test_another_homes_chain_is_refused(self, office: Office, tmp_path: Path) -> None:
+        self.take(office, tmp_path / "chain.jsonl")
+        with pytest.raises(AuditChainInvalid):
+            self.look(tmp_path / "chain.jsonl", of=OTHER)
+
+    def test_it_takes_sight_of_the_log_and_leave_to_export(self, office: Office, tmp_path: Path) -> None:
+        for actor in (HANDLER, ADMIN):
+            with pytest.raises(NotAllowed):
+                AuditLog(office).export(actor, HOME.public, tmp_path / "chain.jsonl", purpose="x")
+        assert not (tmp_path / "chain.jsonl").exists()
+
+    def test_a_few_lines_of_any_language_verify_it(self, office: Office, tmp_path: Path) -> None:
+        """The program in the reference, as it stands there, without one of our packages."""
+        end = self.take(office, tmp_path / "chain.jsonl")
+        text = (Path(__file__).resolve().parents[2] / "docs/reference/signed-documents.md").read_text("utf-8")
+        (program,) = re.findall(r"```python\n(.*?)```", text, re.S)
+        (tmp_path / "verify.py").write_text(program, "utf-8")
+
+        def run() -> subprocess.CompletedProcess[str]:
+            words = [sys.executable, "-I", "verify.py", "chain.jsonl"]
+            return subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+        assert run().stdout.split() == [str(end.seq), end.hash]
+        content = (tmp_path / "chain.jsonl").read_bytes()
+        (tmp_path / "chain.jsonl").write_bytes(content.replace(b'"household/6"', b'"household/5"'))
+        assert (run().returncode, "row 7" in run().stderr) == (1, True)
+
+
+def test_of_two_heads_for_one_row_each_is_held_against_the_chain(office: Office) -> None:
+    kept = AuditHead(ROWS, "0" * 64), head(office)
+    assert faults(office, *kept) == faults(office, *reversed(kept)) == [Fault(ROWS, "replaced")]
 
 
 class TestReading:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from keys.files import Locked, exclusive_lock
 from matcher.bureau.actors import Actor, Role
 from matcher.loans import Loans
 from psi.errors import InputError
+from scripts.benchmarks.lending import triggers_aside
 from scripts.county.nightly import LOCK
 
 SECOND = Actor("yinhang-fuhe", frozenset({Role.BANK_ADMIN}), bank=BANK_NO)
@@ -124,6 +126,28 @@ def test_a_claim_for_a_person_to_read(bureau: BureauDesk, tmp_path: Path) -> Non
     assert "R2(4,200,000.00 × 4.35% ÷ 360) = 507.50" in told
     assert "42 × 100,000.00 / 100,000.00" in told
     assert "按比例承担贴息和让利" in told
+
+
+def test_a_verification_says_what_it_has_verified(bureau: BureauDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many lines, what they come to, and whether they are those that were frozen: twice the worked example's."""
+    claim = bureau.result(BANK_ADMIN, "claim", "open", 2024)["claim_id"]
+    assert bureau.result(AUDITOR, "claim", "verify", claim)["intact"] is None
+    assert "还没有冻结" in bureau.run(AUDITOR, "claim", "verify", claim).stdout
+    bureau.result(BANK_ADMIN, "claim", "freeze", claim)
+    found = bureau.result(AUDITOR, "claim", "verify", claim)
+    assert (found["intact"], found["lines"], found["amounts"]["fiscal"]) == (True, 6, "343.76")
+    parts = [found["amounts"][name] for name in ("excess", "fiscal", "bank")]
+    assert sum(map(Decimal, parts[1:])) == Decimal(parts[0])
+    for language, words in (("zh", ("完好", "6 行", "合计")), ("en", ("Intact", "6 lines", "yuan in total"))):
+        monkeypatch.setattr("scripts.language._language", language)
+        told = bureau.run(AUDITOR, "claim", "verify", claim).stdout
+        assert [word for word in (*words, *parts) if word not in told] == []
+
+    office = bureau.office()
+    with triggers_aside(office):
+        office.database.execute("UPDATE interest_line SET fiscal = fiscal + 1, bank = bank - 1, local = local + 1")
+    office.close()
+    assert bureau.refused(AUDITOR, "claim", "verify", claim) == "claim_tampered"
 
 
 def test_a_second_person_is_asked_for_in_words(bureau: BureauDesk) -> None:

@@ -29,6 +29,7 @@ from scripts.cli import app
 from scripts.county.acting import open_office
 from scripts.county.checking import open_link
 from scripts.home import DEMO_CLOCK, open_home
+from scripts.messages import Refused
 
 SPRING, NEXT_YEAR = "2025-03-03T01:00:00Z", "2026-03-05T01:00:00Z"
 PASSWORD = "correct horse battery staple"
@@ -152,6 +153,34 @@ def test_the_chain_its_head_and_what_breaks_it(bureau: Bureau) -> None:
     done = bureau.run("audit", "verify", "--head", "head.json")
     assert done.exit_code == 6
     assert "第 2 行被改动" in done.output
+
+
+def test_an_auditor_verifies_the_chain_without_the_home(bureau: Bureau, tmp_path: Path) -> None:
+    """With three files alone: the exported chain, a head that was kept, the identity that was compared in person."""
+    bureau.result("audit", "head", "--out", "head.json", account="shenji")
+    taken = bureau.result("audit", "export", "chain.jsonl", "--purpose", "年度审计", account="shenji")
+    elsewhere = tmp_path / "auditor"
+    elsewhere.mkdir()
+    for file in ("head.json", "chain.jsonl", "bureau/identity.json"):
+        shutil.copy(bureau.folder / file, elsewhere)
+
+    def verify(*words: str) -> Result:
+        with chdir(elsewhere):
+            return CliRunner().invoke(app, ["audit", "verify", "--chain", "chain.jsonl", *words, "--json"])
+
+    known = ("--identity", "identity.json", "--head", "head.json")
+    found = json.loads(verify(*known).stdout)
+    assert (found["holds"], found["rows"], found["hash"]) == (True, taken["rows"], taken["hash"])
+    assert isinstance(verify("--head", "head.json").exception, Refused), "whose chain it is, is for the auditor to know"
+    content = (elsewhere / "chain.jsonl").read_text("utf-8")
+    lines = content.splitlines(keepends=True)
+    (elsewhere / "chain.jsonl").write_text("".join(lines[:3]), "utf-8")
+    cut = verify(*known)
+    assert (cut.exit_code, json.loads(cut.stdout)["faults"][0]["kind"]) == (6, "cut")
+    (elsewhere / "chain.jsonl").write_text(content.replace("audit.head", "audit.tail"), "utf-8")
+    edited = verify(*known)
+    assert (edited.exit_code, json.loads(edited.stdout)["faults"][0]["kind"]) == (6, "edited")
+    assert not [path for path in elsewhere.iterdir() if path.suffix == ".sqlite"]
 
 
 def test_a_head_of_another_home_is_refused(bureau: Bureau, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_command_line import mingce
+from typed import mingce
 
 from keys.clock import SystemClock
 from keys.envelope import open_envelope, sign_envelope
@@ -27,7 +27,7 @@ class Scratch:
 
     def run(self, *words: str, code: int = 0) -> dict[str, Any]:
         done = mingce(*words, "--json", folder=self.folder)
-        assert done.returncode == code, done.stdout + done.stderr
+        assert done.exit_code == code, done.stdout + done.stderr
         return dict(json.loads(done.stdout))
 
     def province(self, *words: str, code: int = 0) -> dict[str, Any]:
@@ -35,7 +35,7 @@ class Scratch:
 
     def say(self, *words: str, code: int = 0) -> str:
         done = mingce(*words, folder=self.folder)
-        assert done.returncode == code, done.stdout + done.stderr
+        assert done.exit_code == code, done.stdout + done.stderr
         return done.stdout
 
     def keys(self, home: str) -> KeyStore:
@@ -98,7 +98,7 @@ def test_the_plan_is_told_in_words_for_any_time(scratch: Scratch) -> None:
 
 def test_a_rotation_by_hand_waits_for_the_first_edition(scratch: Scratch) -> None:
     done = mingce("keys", "rotate", "base", "2026b", "--config", "province", folder=scratch.folder)
-    assert done.returncode == 0
+    assert done.exit_code == 0
     assert "首个版本" in done.stderr
     assert scratch.current() == "2026"
     scratch.province("province", "refresh", "--source", "基础名单.csv", "--epoch", "2026b")
