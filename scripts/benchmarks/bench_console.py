@@ -13,7 +13,7 @@ import typer
 
 from keys.clock import SystemClock
 from keys.files import write_atomic
-from scripts.benchmarks.console import REQUESTS, MeasuredConsole, measure_console, slowest
+from scripts.benchmarks.console import RENDERS, REQUESTS, MeasuredConsole, measure_console, slowest
 from scripts.benchmarks.machine import describe_machine
 from scripts.home import JsonOption
 from scripts.language import say
@@ -31,7 +31,7 @@ _STEPS = {
 
 
 def bench_console(
-    quick: Annotated[bool, typer.Option("--quick", help="a few seconds: a smoke test, not figures to quote")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="half a minute: a smoke test, not figures to quote")] = False,
     households: Annotated[int | None, typer.Option(min=1_000, max=1_000_000, help="how many")] = None,
     folder: Annotated[
         Path | None, typer.Option(help="keep the made-up county here for the next run; else it is made and deleted")
@@ -56,6 +56,7 @@ def bench_console(
             households or (QUICK if quick else FULL),
             tell=lambda step: steps.begin(say(*_STEPS.get(step, (step, step)))),
             requests=2 if quick else REQUESTS,
+            renders=1 if quick else RENDERS,
         )
     encoded = json.dumps({"format": FORMAT, "machine": machine, **asdict(measured)}, ensure_ascii=False, indent=2)
     if out is not None:

@@ -70,15 +70,19 @@ class MeasuredConsole:
 
 
 def measure_console(
-    folder: Path, households: int, tell: Callable[[str], None] = lambda step: None, requests: int = REQUESTS
+    folder: Path,
+    households: int,
+    tell: Callable[[str], None] = lambda step: None,
+    requests: int = REQUESTS,
+    renders: int = RENDERS,
 ) -> MeasuredConsole:
-    """``folder`` keeps the county between runs."""
+    """``folder`` keeps the county between runs; ``renders``: of each page whose first render is measured."""
     home = prepare_scene(folder, households, tell)
     measured = MeasuredConsole(households)
     environment = {**os.environ, DEMO_CLOCK: format_time(NOW)}
     with serving("bureau", home, environment) as served:
         seen: dict[str, set[str]] = defaultdict(set)
-        firsts: dict[str, tuple[Reader, str]] = {}
+        firsts: dict[str, tuple[str, dict[str, str]]] = {}
         for role, name in ACCOUNTS.items():
             tell(role.value)
             reader = Reader(served.url)
@@ -89,10 +93,10 @@ def measure_console(
             seen[role.value] |= {shape.partition("?")[0] for shape in found.addresses}
             for wanted, by, route in RENDERED:
                 if by is role and route in found.addresses:
-                    firsts[wanted] = (reader, found.addresses[route][0])
+                    firsts[wanted] = (found.addresses[route][0], reader.cookies)
         measured.unseen = sorted(page_routes() - set().union(*seen.values()))
         tell("render")
-        measured.first_render_ms = _measure_renders(served.url, firsts)
+        measured.first_render_ms = _measure_renders(served.url, firsts, renders)
     return measured
 
 
@@ -126,15 +130,12 @@ def _processor_s(pid: int) -> float:
     return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")  # utime, stime
 
 
-def _measure_renders(url: str, firsts: dict[str, tuple[Reader, str]]) -> dict[str, float]:
+def _measure_renders(url: str, firsts: dict[str, tuple[str, dict[str, str]]], renders: int) -> dict[str, float]:
     try:
         from scripts.benchmarks.rendering import first_render_ms
     except ModuleNotFoundError:  # Playwright comes with the developers' dependencies only
         return {}
-    return {
-        name: median(first_render_ms(url, address, reader.cookies, THROTTLE, RENDERS))
-        for name, (reader, address) in firsts.items()
-    }
+    return first_render_ms(url, firsts, THROTTLE, renders)
 
 
 def slowest(measured: MeasuredConsole) -> list[MeasuredPage]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from statistics import median
 
 from playwright.sync_api import Browser, Error, ViewportSize, sync_playwright
 
@@ -18,13 +19,21 @@ _PAINT_MS = """
 """
 
 
-def first_render_ms(url: str, address: str, cookies: Mapping[str, str], throttle: int, times: int) -> list[float]:
+def first_render_ms(
+    url: str, pages: Mapping[str, tuple[str, Mapping[str, str]]], throttle: int, times: int
+) -> dict[str, float]:
     """First contentful paint from the start of the navigation, in a new context each time, so with nothing cached.
 
-    ``throttle``: 4 is a quarter of this processor. Empty without a browser.
+    ``pages``: address and cookies by name; for each the median of so many ``times``. ``throttle``: 4 is a quarter of
+    this processor. Empty without a browser.
     """
     with _chromium() as browser:
-        return [] if browser is None else [_render(browser, url, address, cookies, throttle) for _ in range(times)]
+        if browser is None:
+            return {}
+        return {
+            name: median(_render(browser, url, address, cookies, throttle) for _ in range(times))
+            for name, (address, cookies) in pages.items()
+        }
 
 
 @contextmanager

@@ -8,11 +8,13 @@ from __future__ import annotations
 import gzip
 import resource
 import select
+import shutil
 import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from statistics import quantiles
@@ -196,19 +198,43 @@ def test_d16_a_body_that_does_not_come_ends_with_408(impatient: Entrance, sends:
     assert impatient.province.home.used() == 0
 
 
+@pytest.fixture(scope="module")
+def closed_after_s(home_as_made: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[Kind, str], float]:
+    """When each entrance, with the deadlines as shipped, closes a connection that stops; all wait at the same time."""
+    folder, waiting = tmp_path_factory.mktemp("shipped"), dict[tuple[Kind, str], Future[float]]()
+    with ThreadPoolExecutor(2 * len(KINDS)) as watchers, ExitStack() as stack:
+        for kind in KINDS:
+            home = stack.enter_context(_home_of_its_own(home_as_made, folder / kind))
+            with suppress(pytest.skip.Exception):  # nginx is not installed: the test says so
+                way_in = stack.enter_context(entrance(kind, home, folder / f"{kind}-entrance"))
+                begin, body = signed_head(way_in.province)
+                for stops, sent in (("in the head", begin[:60]), ("in the body", begin + body[:100])):
+                    connection = stack.enter_context(way_in.connected(way_in.certificates.bank))
+                    connection.settimeout(0.5)
+                    connection.sendall(sent)
+                    waiting[kind, stops] = watchers.submit(_until_closed, connection, b"X")
+        return {case: closed.result() for case, closed in waiting.items()}
+
+
+@contextmanager
+def _home_of_its_own(made: Path, path: Path) -> Iterator[ProvinceHome]:
+    shutil.copytree(made, path)
+    home = ProvinceHome.open(path)
+    try:
+        yield home
+    finally:
+        home.close()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("stops", ["in the head", "in the body"])
 def test_d15_d16_with_the_deadlines_as_shipped(
-    province_home: ProvinceHome, tmp_path: Path, kind: Kind, stops: str
+    closed_after_s: dict[tuple[Kind, str], float], kind: Kind, stops: str
 ) -> None:
-    with entrance(kind, province_home, tmp_path / "entrance") as way_in:
-        begin, body = signed_head(way_in.province)
-        with way_in.connected(way_in.certificates.bank) as connection:
-            connection.settimeout(0.5)
-            connection.sendall(begin[:60] if stops == "in the head" else begin + body[:100])
-            elapsed_s = _until_closed(connection, b"X")
-        assert 25 < elapsed_s < 33
+    if (kind, stops) not in closed_after_s:
+        pytest.skip("nginx is not installed")
+    assert 25 < closed_after_s[kind, stops] < 33
 
 
 def _until_closed(connection: socket.socket, drip: bytes) -> float:

@@ -69,9 +69,15 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningConsole
 
 
 @pytest.fixture(scope="module")
-def pages(console: RunningConsole) -> list[tuple[Actor, str, str]]:
+def shapes(console: RunningConsole) -> dict[Actor, dict[str, list[str]]]:
+    """The addresses that everybody finds, by shape; found once, as following every link takes a while."""
+    return {actor: pages_of(console, actor) for actor in ACTORS}
+
+
+@pytest.fixture(scope="module")
+def pages(console: RunningConsole, shapes: dict[Actor, dict[str, list[str]]]) -> list[tuple[Actor, str, str]]:
     """Every page that anybody finds, and each family's and visit's: who, its address, its source."""
-    found = {(actor, one) for actor in ACTORS for addresses in pages_of(console, actor).values() for one in addresses}
+    found = {(actor, one) for actor in ACTORS for addresses in shapes[actor].values() for one in addresses}
     for table in ("household", "visit"):
         rows = fetch_all(console.office.database, f"SELECT {table}_id FROM {table}")  # noqa: S608
         found |= {(actor, f"/{table}s/{number}") for actor in (HANDLER, CHECKER) for (number,) in rows}
@@ -99,10 +105,10 @@ def test_d42_no_page_runs_any_of_it(console: RunningConsole, pages: list[tuple[A
     ours = "script:not([src^='/static/']), [onerror], [onload], [onfocus], img[src='x'], iframe, object, embed"
     with running_browser() as browser:
         tabs = {actor: open_tab(browser, console.url, console.sign_in(actor)) for actor in ACTORS}
-        shapes = {(actor, shape_of(address)): address for actor, address, page in pages if MARK.search(page)}
-        for (actor, _), address in shapes.items():
+        marked = {(actor, shape_of(address)): address for actor, address, page in pages if MARK.search(page)}
+        for (actor, _), address in marked.items():
             assert tabs[actor].goto(address).locator(ours).count() == 0, address
-        assert len(shapes) > 30
+        assert len(marked) > 30
         assert [tab.complaints for tab in tabs.values() if tab.complaints] == []
 
 
@@ -121,11 +127,13 @@ def test_d42_revealed_names_are_text(console: RunningConsole) -> None:
     assert rows
 
 
-def test_d42_names_of_files_that_are_sent_in_are_text(console: RunningConsole) -> None:
+def test_d42_names_of_files_that_are_sent_in_are_text(
+    console: RunningConsole, shapes: dict[Actor, dict[str, list[str]]]
+) -> None:
     tried = 0
     for actor in ACTORS:
         visitor = console.sign_in(actor)
-        for addresses in pages_of(console, actor).values():
+        for addresses in shapes[actor].values():
             for form in forms_of(visitor.get(addresses[0]).text, addresses[0]):
                 for field in form.files:
                     for name in NAMES:
@@ -138,12 +146,12 @@ def test_d42_names_of_files_that_are_sent_in_are_text(console: RunningConsole) -
     assert tried > 20
 
 
-def test_d43_exports_and_their_names(console: RunningConsole) -> None:
+def test_d43_exports_and_their_names(console: RunningConsole, shapes: dict[Actor, dict[str, list[str]]]) -> None:
     """Every form that offers a file, as CSV and as a workbook: no formula, and a name that is a name."""
     files = marked = 0
     for actor in ACTORS:
         visitor = console.sign_in(actor)
-        for addresses in pages_of(console, actor).values():
+        for addresses in shapes[actor].values():
             for form in forms_of(visitor.get(addresses[0]).text, addresses[0]):
                 for kind in {"csv", "xlsx"} & set(form.choices.get("format", [])):
                     answer = send_form(visitor, form, format=kind)

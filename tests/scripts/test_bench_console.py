@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from scripts.benchmarks.console import MeasuredConsole, MeasuredPage, measure_console
+from scripts.benchmarks.console import RENDERED, MeasuredConsole, MeasuredPage, measure_console
+from scripts.benchmarks.console_scene import prepare_scene
 from scripts.benchmarks.pages import page_routes, read_page, shape_of
 
 
@@ -38,10 +40,14 @@ def test_what_is_over_a_limit_is_named() -> None:
 
 @pytest.mark.slow
 def test_a_small_county_is_measured_and_kept(tmp_path: Path) -> None:
-    first = measure_console(tmp_path, 1_000, requests=2)
-    assert first.broken == []
-    assert {"/queue", "/households"} <= {page.shape for page in first.pages}
-    assert all(page.p95_ms > 0 and page.kib > 1 for page in first.pages)
-    made_at = (tmp_path / "bureau" / "bureau.sqlite").stat().st_ino
-    measure_console(tmp_path, 1_000, requests=1)
-    assert (tmp_path / "bureau" / "bureau.sqlite").stat().st_ino == made_at
+    measured = measure_console(tmp_path, 1_000, requests=2, renders=1)
+    assert measured.broken == []
+    assert {"/queue", "/households"} <= {page.shape for page in measured.pages}
+    assert all(page.p95_ms > 0 and page.kib > 1 for page in measured.pages)
+    if shutil.which("chromium"):
+        assert measured.first_render_ms.keys() == {name for name, _, _ in RENDERED}
+        assert all(ms > 0 for ms in measured.first_render_ms.values())
+    store = tmp_path / "bureau" / "bureau.sqlite"
+    made_at = store.stat().st_ino
+    assert prepare_scene(tmp_path, 1_000) == tmp_path / "bureau"
+    assert store.stat().st_ino == made_at
