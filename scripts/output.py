@@ -110,9 +110,12 @@ class _Bars:
 
 
 @contextmanager
-def progress_bars(*, quiet: bool) -> Iterator[Steps]:
-    """Bars with the time left on a terminal; nothing where nobody watches (cron, --json, a pipe)."""
-    if quiet or not err.is_terminal:
+def progress_bars(*, quiet: bool, console: Console = err) -> Iterator[Steps]:
+    """Bars with the time left on a terminal; nothing where nobody watches (cron, --json, a pipe).
+
+    What is printed meanwhile by the same console stands above them.
+    """
+    if quiet or not console.is_terminal:
         yield _Silent()
         return
     columns = (
@@ -122,5 +125,5 @@ def progress_bars(*, quiet: bool) -> Iterator[Steps]:
         TextColumn(say("剩余", "left")),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=err, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True) as progress:
         yield _Bars(progress)

@@ -13,9 +13,9 @@ from typing import Annotated
 import typer
 
 from keys.clock import BEIJING, SystemClock
-from scripts.demo.casework import review
+from scripts.demo.casework import Listed, review
 from scripts.demo.console import MARK, serve_demo
-from scripts.demo.lending import last_day, lend
+from scripts.demo.lending import Lent, last_day, lend
 from scripts.demo.matching import match
 from scripts.demo.open_work import leave_work
 from scripts.demo.runner import Demo
@@ -25,6 +25,7 @@ from scripts.messages import Refused
 from scripts.output import out
 
 LISTED_AFTER = timedelta(days=15)  # when the final list stands
+TO_MATCH, TO_THE_END = 31, 200  # commands, about
 
 app = typer.Typer(add_completion=False)
 
@@ -56,8 +57,10 @@ def demo(
     started = time.monotonic()
     _prepare(folder)
     show = Demo(folder, quiet=json_)
-    matched = match(show, customers=customers, rows=rows, seed=seed)
-    seconds = time.monotonic() - started
+    with show.watched(TO_MATCH if only_match else TO_THE_END):
+        matched = match(show, customers=customers, rows=rows, seed=seed)
+        seconds = time.monotonic() - started
+        carried = None if only_match else _carry_on(show, rows=rows, seed=seed)
     result: dict[str, object] = {"folder": str(folder.resolve()), "match_seconds": round(seconds, 1), **vars(matched)}
     lines = [
         say(
@@ -66,12 +69,8 @@ def demo(
             f" {matched.households:,} households.",
         )
     ]
-    if not only_match:
-        today = SystemClock().now().astimezone(BEIJING).date()
-        listed = review(show, today, rows=rows, seed=seed)
-        lent = lend(show, today + LISTED_AFTER)
-        leave_work(show, last_day(today + LISTED_AFTER) + timedelta(days=5))
-        (folder / MARK).write_text(show.moment, "utf-8")
+    if carried:
+        listed, lent = carried
         result |= {**vars(listed), **vars(lent)}
         lines.append(
             say(
@@ -100,6 +99,16 @@ def demo(
         out.print(say(f"打开控制台：{command}", f"Open the console: {command}"), markup=False)
     else:
         serve_demo(folder)
+
+
+def _carry_on(show: Demo, *, rows: int, seed: int) -> tuple[Listed, Lent]:
+    """Everything after the match. Raises DemoFailed."""
+    today = SystemClock().now().astimezone(BEIJING).date()
+    listed = review(show, today, rows=rows, seed=seed)
+    lent = lend(show, today + LISTED_AFTER)
+    leave_work(show, last_day(today + LISTED_AFTER) + timedelta(days=5))
+    (show.folder / MARK).write_text(show.moment, "utf-8")
+    return listed, lent
 
 
 def _prepare(folder: Path) -> None:

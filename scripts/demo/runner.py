@@ -17,7 +17,7 @@ from psi.errors import MingceError
 from scripts.demo.commands import Typist
 from scripts.home import DEMO_CLOCK
 from scripts.language import say
-from scripts.output import notice, out
+from scripts.output import Steps, notice, out, progress_bars
 from scripts.processes import serving
 
 PASSWORD_FILE = "口令.txt"  # noqa: S105
@@ -38,7 +38,17 @@ class Demo:
         self.folder = folder
         self._quiet = quiet
         self._environment = dict(os.environ)
+        self._steps: Steps | None = None
+        self._typed = 0
         (folder / PASSWORD_FILE).write_text(f"{PASSWORD}\n", "utf-8")
+
+    @contextmanager
+    def watched(self, commands: int) -> Iterator[None]:
+        """On a terminal a bar says how many of about so many commands are typed, and how long the rest will take."""
+        with progress_bars(quiet=self._quiet, console=out) as self._steps:
+            self._steps.begin(say("演示", "demo"), commands)
+            yield
+        self._steps = None
 
     def title(self, zh: str, en: str) -> None:
         if not self._quiet:
@@ -73,6 +83,9 @@ class Demo:
         command = [str(word) for word in words]
         began = time.monotonic()
         done = self._typist.type([*command, "--json"], self._environment, self.folder)
+        self._typed += 1
+        if self._steps is not None:
+            self._steps.advance_to(self._typed)
         if done.exit_code not in accept:
             notice(done.stdout + done.stderr)
             raise DemoFailed(f"exit code {done.exit_code}", step=" ".join(command))

@@ -56,6 +56,7 @@ def _run(words: list[str], environment: dict[str, str], folder: str, answering: 
     os.environ.update(environment)
     os.chdir(folder)
     sys.argv = ["mingce", *words]
+    sys.modules["__main__"].__package__ = None  # what is told of wrong usage names the program by its first word
     stdout, stderr = io.StringIO(), io.StringIO()
     try:
         with redirect_stdout(stdout), redirect_stderr(stderr):

@@ -41,7 +41,7 @@ class Watched:
     def keep(self, name: str) -> None:
         """A picture of the whole page, as a result of the tests."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.jpg", full_page=True, type="jpeg", quality=70)
 
     def _hear(self, kind: str, text: str) -> None:
         if kind in ("error", "warning") and "status of 4" not in text:  # refusals that a test asks for

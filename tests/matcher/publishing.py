@@ -2,7 +2,9 @@
 
 Run as a program it does one refresh, with a + before the file by a change list, or with a number instead of a file one
 roll-back: ``publishing.py HOME SOURCE|+CHANGES|NUMBER [STEP [KEEP]]``, keeps KEEP editions, and kills itself with
-SIGKILL as soon as it reaches the named step.
+SIGKILL as soon as it reaches the named step. Without anything it forks, for every ``HOME SOURCE SECONDS`` on its
+standard input, a process that refreshes and is killed after so long, and answers with its exit code and how long it
+ran.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -83,7 +86,27 @@ def roll_back(home: Path, number: int, observer: Observer, plan: DatasetPlan = P
     return open_publisher(home).rollback(plan, number, reason="演练", actor="演示员", observer=observer)
 
 
-if __name__ == "__main__":
+def refresh_killed(home: Path, source: Path, seconds: float) -> tuple[int, float]:
+    """In a process that is forked here and begins with everything loaded."""
+    began, process = time.monotonic(), os.fork()
+    if process == 0:
+        refresh(home, source, Observer())
+        os._exit(0)
+    ended = 0
+    while not ended and time.monotonic() < began + seconds:
+        time.sleep(0.001)
+        ended, status = os.waitpid(process, os.WNOHANG)
+    if not ended:
+        os.kill(process, signal.SIGKILL)
+        _, status = os.waitpid(process, 0)
+    return os.waitstatus_to_exitcode(status), time.monotonic() - began
+
+
+if __name__ == "__main__" and len(sys.argv) == 1:
+    for line in sys.stdin:
+        forked_home, forked_source, for_seconds = line.split()
+        print(*refresh_killed(Path(forked_home), Path(forked_source), float(for_seconds)), flush=True)
+elif __name__ == "__main__":
     where, what, *rest = sys.argv[1:]
     killer = KillAt(rest[0] if rest else None)
     kept = replace(PLAN, keep_editions=int(rest[1])) if len(rest) > 1 else PLAN

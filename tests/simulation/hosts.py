@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -240,13 +240,19 @@ def connect(bank: str, clock: SettableClock, network: Network) -> ProvinceClient
     return client
 
 
-def query(database: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:
+@contextmanager
+def reading(database: Path) -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
     """Read a file by a connection of one's own, as an auditor would."""
     connection = pysqlite3.connect(f"{database.absolute().as_uri()}?mode=rw", uri=True)
     try:
-        return list(connection.execute(sql, values).fetchall())
+        yield lambda sql, *values: list(connection.execute(sql, values).fetchall())
     finally:
         connection.close()
+
+
+def query(database: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:
+    with reading(database) as ask:
+        return ask(sql, *values)
 
 
 async def _call(app: Any, scope: dict[str, Any], body: bytes) -> Answer:

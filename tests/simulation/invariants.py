@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from expected import Charge, Label
-from hosts import IDENTITIES, query
+from hosts import IDENTITIES, query, reading
 from world import LIKE_A_TEST_NUMBER, World
 
 BANK_ALARMS = {"hit_rate_low"}  # no attack: here a list loses half its rows at a time
@@ -16,25 +16,28 @@ def check_cheap(world: World) -> None:
     """Charges, budgets, editions, alarms, and that no ID number shows."""
     province, model = world.province, world.model
     names = {identity.public.fingerprint: name for name, identity in IDENTITIES.items()}
-    rows = province.query("SELECT party, idempotency_key, epoch, n, from_nightly, day FROM charge")
+    with reading(province.home / "province.sqlite") as ask:
+        rows = ask("SELECT party, idempotency_key, epoch, n, from_nightly, day FROM charge")
+        budgets = ask("SELECT entity, epoch, used, used_nightly, lim, nightly FROM budget")
+        editions = ask("SELECT epoch, edition, state FROM edition ORDER BY epoch, edition")
+        alarms = ask("SELECT code FROM alarm")
     charges = [Charge(names[row[0]], *row[1:5], date.fromisoformat(row[5])) for row in rows]
     assert {(charge.bank, charge.request_id): charge for charge in charges} == model.charges
     assert len(charges) == len(model.charges)
     entities = {identity.public.name: name for name, identity in IDENTITIES.items()}
-    for entity, epoch, used, used_nightly, limit, nightly in province.query(
-        "SELECT entity, epoch, used, used_nightly, lim, nightly FROM budget"
-    ):
+    for entity, epoch, used, used_nightly, limit, nightly in budgets:
         budget = model.epochs[epoch].budgets[entities[entity]]
         assert (limit, nightly) == (budget.limit, budget.nightly)
         assert (used, used_nightly) == model.used(entities[entity], epoch)
-    for name, epoch in model.epochs.items():
-        numbers = province.query("SELECT edition, state FROM edition WHERE epoch = ? ORDER BY edition", name)
-        last = len(epoch.editions)
-        assert numbers == [(n, "current" if n == last else "superseded") for n in range(1, last + 1)]
+    assert editions == [
+        (name, number, "current" if number == len(epoch.editions) else "superseded")
+        for name, epoch in sorted(model.epochs.items())
+        for number in range(1, len(epoch.editions) + 1)
+    ]
     for bank in world.banks.values():
         waiting = {code for (code,) in bank.query("SELECT code FROM alarm WHERE acknowledged_at IS NULL")}
         assert waiting <= BANK_ALARMS
-    assert {code for (code,) in province.query("SELECT code FROM alarm")} <= PROVINCE_ALARMS
+    assert {code for (code,) in alarms} <= PROVINCE_ALARMS
     written = world.log.getvalue().encode() + bytes(world.answers)
     assert not LIKE_A_TEST_NUMBER.search(written), "an ID number in a log or an answer"
     world.log.seek(0)
