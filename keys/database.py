@@ -104,7 +104,7 @@ def open_database(path: Path, migrations: Migrations) -> Database:
 
 def require_known_schema(database: Database, migrations: Migrations, file: str) -> None:
     """Raise SchemaNewer if a change was made to the file that this software does not know."""
-    nothing = Database(pysqlite3.connect(":memory:"))
+    nothing = Database(pysqlite3.connect(":memory:"), execute_plugins=False)
     known = {change.name for change in migrations.pending(nothing)}
     nothing.close()
     unknown = [change.name for change in migrations.applied(database) if change.name not in known]
@@ -255,7 +255,7 @@ def connect(path: Path, synchronous: Literal["FULL", "OFF"] = "FULL") -> Databas
 
 class _Handle(Database):
     def __init__(self, connection: pysqlite3.Connection, file: str) -> None:
-        super().__init__(connection)
+        super().__init__(connection, execute_plugins=False)  # no code of other packages near what is stored here
         self.file = file
         self.turn = threading.RLock()
 

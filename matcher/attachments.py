@@ -6,12 +6,12 @@ transaction that adds its row, so a row always has its file, and a file without 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from keys.database import reading
-from keys.files import make_folder, remove_leftovers, write_atomic
+from keys.files import make_folder, write_atomic
 from matcher.bureau.actors import Actor
 from matcher.bureau.office import Office
 from matcher.images import CleanImage
@@ -110,18 +110,23 @@ class Attachments:
     def remove_orphans(self) -> list[Path]:
         """Delete files without a row: what killed processes left, and what was purged. Returns what was there.
 
-        It holds the write lock, so that no other process is between a file and its row.
+        It deletes under the write lock, so that no other process is between a file and its row; it takes the lock
+        only if there is something to delete.
         """
-        if not self._folder.is_dir():
+        names = (path.name for path in self._folder.iterdir()) if self._folder.is_dir() else ()
+        suspects = self._without_row(name for name in names if name.endswith(_SUFFIX))  # half-written ones too
+        if not suspects:
             return []
-        with self._office.writing() as database:
-            known = {name for (name,) in database.execute("SELECT file FROM attachment")}
-            found = remove_leftovers(self._folder)
-            for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
-                if path.name not in known:
-                    path.unlink()
-                    found.append(path)
+        with self._office.writing():
+            found = [self._folder / name for name in self._without_row(suspects)]
+            for path in found:
+                path.unlink(missing_ok=True)
         return found
+
+    def _without_row(self, names: Iterable[str]) -> list[str]:
+        with reading(self._office.database) as database:
+            known = {name for (name,) in database.execute("SELECT file FROM attachment")}
+        return sorted(set(names) - known)
 
     def list_damaged(self) -> list[Attachment]:
         """Those whose file is gone or does not open."""

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from keys.files import exclusive_lock
+from matcher.attachments import Attachments
 from matcher.claims.service import Claims
 from matcher.downloads import Downloads
 from matcher.figures.service import Figures
@@ -40,6 +41,7 @@ def nightly(
         accrued = Claims(office).accrue(wanted)
         figures = Figures(office).compute(wanted)
         Downloads(office).sweep()
+        Attachments(office).remove_orphans()
     result = {"day": wanted, "accrual": vars(accrued), "figures": vars(figures)}
     lines = [
         say(

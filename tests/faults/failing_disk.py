@@ -97,9 +97,9 @@ def compile_disk(folder: Path) -> Path:
 class FailingDisk:
     """Commands on a disk that fails when told to."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, library: Path) -> None:
         self._folder = folder
-        self.library = compile_disk(folder)
+        self.library = library
         self._forker = subprocess.Popen(
             [sys.executable, HERE / "forker.py"],
             stdin=subprocess.PIPE,

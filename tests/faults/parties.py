@@ -21,9 +21,15 @@ from keys.clock import SystemClock
 from keys.identity import PublicIdentity
 from keys.operators import create_operator_key, read_operator_key
 from keys.wrap import PassphraseCost
+from matcher.attachments import Attachments
+from matcher.personal.purge_record import open_purge
 from matcher.province.editions import EditionFolders
 from matcher.province.ledger import Ledger
+from matcher.rows import fetch_all
 from psi.identifiers import check_character
+from scripts.county.acting import open_office
+from scripts.ending import one_command
+from scripts.home import open_home
 
 CHEAP = PassphraseCost(passes=1, memory_kib=8)
 PASSPHRASE = "演示用口令，请勿照搬，十二字以上"
@@ -52,12 +58,34 @@ FACTS = {
         "SELECT DISTINCT state, customers, matched FROM run WHERE state <> 'ABORTED'",
         "SELECT code FROM alarm",
         "SELECT state FROM warrant ORDER BY rowid",
+        "SELECT epoch, operator, batches, customers FROM forgotten_epoch ORDER BY number",
     ],
     "bureau.sqlite": [
         "SELECT COUNT(*) FROM handover",
         "SELECT COUNT(*) FROM household",
         "SELECT COUNT(*) FROM candidate",
         "SELECT COUNT(*) FROM refused_row",
+        "SELECT household_id, state, purged_at IS NULL FROM household ORDER BY household_id",
+        "SELECT household_id, COUNT(*) FROM member GROUP BY household_id",
+        "SELECT household_id, from_state, to_state FROM household_move ORDER BY move_id",
+        "SELECT household_id, outcome FROM confirmation ORDER BY household_id",
+        "SELECT household_id, effective_from, effective_to FROM listing ORDER BY listing_id",
+        "SELECT visit_id, state, sealed_place IS NULL FROM visit ORDER BY visit_id",
+        "SELECT subject, kind, sha256 FROM attachment ORDER BY attachment_id",
+        "SELECT contract_no, state, subsidy_state FROM loan ORDER BY loan_id",
+        "SELECT contract_no, commitment_no FROM commitment ORDER BY commitment_id",
+        "SELECT loan_id, reference, kind, on_day, amount FROM movement ORDER BY movement_id",
+        "SELECT sha256, rows, accepted FROM loan_file ORDER BY file_id",
+        "SELECT loan_id, kind, adjusts, claim_id, period_start, period_end, settled_on, claim_year, gross, customer,"
+        " fiscal, bank, province, local, interest_due, interest_paid, claimable FROM interest_line ORDER BY line_id",
+        "SELECT day, loans, lines, digest FROM accrual ORDER BY day",
+        "SELECT day, digest, (SELECT COUNT(*) FROM figure f WHERE f.day = d.day) FROM figure_day d ORDER BY day",
+        "SELECT claim_id, state, through, digest FROM claim ORDER BY claim_id",
+        "SELECT claim_id, to_state, account FROM claim_step ORDER BY step_id",
+        "SELECT claim_id, kind FROM claim_exception ORDER BY exception_id",
+        "SELECT account FROM purge ORDER BY purge_id",
+        # Each act has one row; a night says every time that it looked.
+        "SELECT action, subject, COUNT(*) FROM audit WHERE action <> 'claim.accrue' GROUP BY action, subject",
     ],
 }
 
@@ -211,6 +239,18 @@ def check_province(home: Path) -> None:
                 edition.check_files()
     finally:
         ledger.close()
+
+
+def check_bureau(home: Path) -> None:
+    """The audit chain holds, and every photo is there and opens; every purge is signed."""
+    with one_command():
+        opened = open_home(home, "bureau")
+        office = open_office(opened)
+        office.verify_audit()
+        assert Attachments(office).list_damaged() == []
+        identity = opened.open_keys().get_identity().public
+        for (envelope,) in fetch_all(office.database, "SELECT envelope FROM purge"):
+            open_purge(envelope, identity)
 
 
 def find_leftovers(home: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""What the fault steps found, each as a case of its own."""
+"""What the fault steps found of a database, as a case of its own. Nothing of a party is needed."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ import sys
 from pathlib import Path
 
 import pytest
-from failing_disk import HERE, ROOT, FailingDisk, Fault, Mode
-from parties import Made
+from failing_disk import HERE, ROOT, Mode
 
 
 @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC])
 @pytest.mark.parametrize("mode", [Mode.ONCE, Mode.FROM_THEN_ON])
 def test_d31_a_log_whose_flush_failed_is_never_flushed_again(
-    tmp_path: Path, disk: FailingDisk, mode: Mode, error: int
+    tmp_path: Path, library: Path, mode: Mode, error: int
 ) -> None:
     """Found: the next transaction, closing the connection, and another connection flushed it again and believed it."""
     done = subprocess.run(
         [sys.executable, HERE / "database_trials.py", tmp_path, str(int(mode)), str(error)],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "LD_PRELOAD": str(disk.library)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "LD_PRELOAD": str(library)},
         capture_output=True,
         text=True,
         check=False,
@@ -35,15 +34,3 @@ def test_d31_a_log_whose_flush_failed_is_never_flushed_again(
         assert trial["flushed_again"] == 0, trial
         assert set(trial["acknowledged"]) <= set(trial["found"]), trial
         assert len(trial["found"]) == len(set(trial["found"])), trial
-
-
-def test_a_file_that_cannot_be_written_is_told_as_json_too(tmp_path: Path, disk: FailingDisk, made: Made) -> None:
-    """Found: `--json` printed nothing at all, and a full disk was called wrong input (exit code 3)."""
-    fault = Fault(1, Mode.FROM_THEN_ON, errno.ENOSPC)
-    words = ("keys", "export", "--out", tmp_path / "identity.json", "--config", made.folder / "bank", "--json")
-    ended = disk.run(made.folder, *words, fault=fault, root=tmp_path)
-    assert ended.code == 1, ended
-    error = json.loads(ended.out)["error"]
-    assert error["code"] == "file_failed"
-    assert str(tmp_path / "identity.json") in error["message"] or "No space" in error["message"]
-    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -268,3 +270,26 @@ def test_a_failed_migration_changes_nothing(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         open_database(path, later)
     assert amount(open_database(path, MIGRATIONS)) == 3
+
+
+def test_no_other_package_runs_its_code_beside_a_store(tmp_path: Path) -> None:
+    """Found: sqlite-utils looks for plugins of all installed packages, and runs them, when a store is opened."""
+    about = tmp_path / "spy-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: spy\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[sqlite_utils]\nspy = spy\n")
+    (tmp_path / "spy.py").write_text("raise SystemExit('a plugin was loaded')\n")
+    program = (
+        "import sys; from pathlib import Path; from sqlite_utils import Database, Migrations;"
+        "from keys.database import open_database; open_database(Path(sys.argv[1]), Migrations('spied on')).close();"
+        "Database(memory=True)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "store.sqlite"],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{Path(__file__).parents[2]}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr.strip() == "a plugin was loaded"  # by the last line alone, which asks for it
+    assert (tmp_path / "store.sqlite").exists()
