@@ -47,6 +47,16 @@ class Purged:
     is_cleared: bool
 
 
+@dataclass(frozen=True)
+class KeptRecord:
+    """A purge's signed record, verified. ``cleared_at``: when its traces were gone from the files, or None."""
+
+    number: int
+    record: PurgeRecord
+    envelope: bytes
+    cleared_at: str | None
+
+
 class Purge:
     """Deletes by an office's clocks. ``identity``: the home's, which signs the records."""
 
@@ -73,12 +83,13 @@ class Purge:
         is_cleared = True if dry_run else self._clear()
         return Purged(record, purge_id, envelope, is_cleared)
 
-    def list_records(self, actor: Actor) -> list[tuple[int, PurgeRecord, str | None]]:
-        """(number, verified record, when the traces were gone) of every purge. Raises NotAllowed, VerificationError."""
+    def list_records(self, actor: Actor) -> list[KeptRecord]:
+        """Of every purge. Raises NotAllowed, VerificationError."""
         actor.require(Permission.SEE_AUDIT)
         rows = fetch_all(self._office.database, "SELECT purge_id, envelope, cleared_at FROM purge ORDER BY purge_id")
         return [
-            (number, open_purge(envelope, self._identity.public), cleared_at) for number, envelope, cleared_at in rows
+            KeptRecord(number, open_purge(envelope, self._identity.public), bytes(envelope), cleared_at)
+            for number, envelope, cleared_at in rows
         ]
 
     def _purge_within(self, actor: Actor, database: Database) -> PurgeRecord:

@@ -127,6 +127,7 @@ def forget_epoch(
     """Forget what an epoch's key opened: PRF outputs and slices leave the bank's store for good.
 
     Results, counts, digests and signed records stay. Copies in backups are not reached: destroy those too.
+    Exit code 7 if another process keeps traces of it in the database's files: stop it, then run this again.
 
     Example: mingce bank forget-epoch 2026 --dry-run
     """
@@ -155,9 +156,14 @@ def forget_epoch(
         )
     if not found.is_shredded:
         lines.append(
-            say("另一进程正在使用数据库，残留还没有清完；请再运行一次。", "Another process kept traces; run it again.")
+            say(
+                "另一进程占用数据库，文件里还有残留；停止它后再运行一次。",
+                "Another process uses the database; traces are left in its files. Stop it and run this again.",
+            )
         )
     print_result({**vars(found), "dry_run": dry_run}, lines, as_json=json_)
+    if not dry_run and not found.is_shredded:
+        raise typer.Exit(7)
 
 
 def _compare_digits(mine: list[EpochView], text: str, epoch: str | None, edition: int | None) -> list[Comparison]:

@@ -119,18 +119,23 @@ def purge(
 @at_desk
 def purges(
     desk: Desk,
+    out: Annotated[Path | None, typer.Option(help="a folder to put every signed record in")] = None,
     json_: JsonOption = False,
 ) -> None:
-    """Every purge so far, its signature verified.
+    """Every purge so far, its signature verified; with --out the signed records again, one file each.
 
     Example: mingce bureau purges --as shenji
     """
     records = _purge_of(desk).list_records(desk.actor)
-    result = [{"purge": number, **_as_json(record), "cleared_at": cleared} for number, record, cleared in records]
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        for one in records:
+            write_atomic(out / f"purge-{one.number}.json", one.envelope)
+    result = [{"purge": one.number, **_as_json(one.record), "cleared_at": one.cleared_at} for one in records]
     lines = [
-        f"{number}  {format_time(record.at)}  {record.account}  "
-        + "，".join(f"{one.kind} {one.rows:,}" for one in record.kinds if one.rows)
-        for number, record, _ in records
+        f"{one.number}  {format_time(one.record.at)}  {one.record.account}  "
+        + "，".join(f"{kind.kind} {kind.rows:,}" for kind in one.record.kinds if kind.rows)
+        for one in records
     ]
     print_result({"purges": result}, lines or [say("还没有清除过。", "Nothing was purged yet.")], as_json=json_)
 

@@ -24,7 +24,7 @@ from matcher.bureau.office import FILE_NAME, Office
 from matcher.checks.service import DepartmentChecks
 from matcher.households import Households
 from matcher.personal import purge as module
-from matcher.personal.purge import Purge, Purged
+from matcher.personal.purge import KeptRecord, Purge, Purged
 from matcher.personal.purge_record import PURGE_TYPE, PurgeRecordInvalid, digest_references, open_purge
 from matcher.personal.retention import KINDS, Retention
 from matcher.rows import fetch_all, fetch_first
@@ -320,8 +320,8 @@ class TestRecord:
         assert person(0).encode() not in done.envelope
         with pytest.raises(VerificationError):
             open_purge(done.envelope, OTHER.public)
-        ((number, stored, cleared_at),) = Purge(office, RETENTION, HOME).list_records(AUDITOR)
-        assert (number, stored, cleared_at) == (1, record, office.now())
+        (kept,) = Purge(office, RETENTION, HOME).list_records(AUDITOR)
+        assert kept == KeptRecord(1, record, done.envelope, office.now())
         actions = [
             action for (action,) in fetch_all(office.database, "SELECT action FROM audit ORDER BY seq DESC LIMIT 2")
         ]

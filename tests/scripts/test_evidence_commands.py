@@ -265,7 +265,8 @@ def test_a_purge_is_tried_done_and_shown(bureau: Bureau) -> None:
     done = bureau.result("bureau", "purge", "--out", "purge.json", account="fuhe")
     assert (done["purge"], done["cleared"]) == (1, True)
     assert (bureau.folder / "purge.json").stat().st_size > 100
-    (one,) = bureau.result("bureau", "purges", account="shenji")["purges"]
+    (one,) = bureau.result("bureau", "purges", "--out", "records", account="shenji")["purges"]
+    assert (bureau.folder / "records/purge-1.json").read_bytes() == (bureau.folder / "purge.json").read_bytes()
     assert (one["purge"], one["account"]) == (1, "fuhe")
     assert bureau.result("bureau", "find", "--name", "演示3", account="jingban")["people"] == []
     assert bureau.result("audit", "verify")["holds"] is True

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -183,5 +185,10 @@ def test_forgetting_an_epoch_at_the_bank(scratch: Scratch) -> None:
     assert scratch.run("bank", "forget-epoch", "1999", "--config", "甲", code=3)["error"]["code"] == "epoch_unseen"
     dry = scratch.run("bank", "forget-epoch", "2026", "--early", "--dry-run", "--config", "甲")
     assert (dry["dry_run"], dry["customers"]) == (True, 0)
+    with closing(sqlite3.connect(scratch.folder / "甲" / "bank.sqlite", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM batch").fetchall()
+        left = scratch.run("bank", "forget-epoch", "2026", "--early", "--yes", "--config", "甲", code=7)
+    assert left["is_shredded"] is False
     done = scratch.run("bank", "forget-epoch", "2026", "--early", "--yes", "--config", "甲")
     assert done["is_shredded"] is True
