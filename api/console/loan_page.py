@@ -111,6 +111,7 @@ def export_lines(
     request: Request, loan: Number, actor: CurrentActor, office: CurrentOffice, taking: CurrentTaking
 ) -> Response:
     """The loan's interest lines, claimed and yet to be claimed, as the page has them."""
+    Loans(office).show(actor, loan)  # another's is answered as one that is not there
     lines = ClaimViews(office).of_loan(actor, loan)
     out = ListOut(
         mark("贴息明细"), f"loan/{loan}", Permission.SEE_LOANS, LINE_COLUMNS, part=str(loan),
