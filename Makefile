@@ -6,6 +6,8 @@ SPARK := build/spark
 PYTHON ?= python3
 CARGO_JOBS ?= 2
 NATIVE := psi/_native.abi3.so
+# One more than there are processors: tests wait for servers, browsers and processes of their own.
+WORKERS := --numprocesses $(shell n=$$(($$(nproc) + 1)); echo $$((n < 5 ? n : 5))) --dist loadfile --no-loadscope-reorder
 NATIVE_SOURCES := $(shell find psi/native/src -name '*.rs') psi/native/Cargo.toml Cargo.toml Cargo.lock pyproject.toml
 
 .PHONY: demo test test-slow test-exhaustive test-backends test-spark test-rust fuzz bench bundle docs lint format reference screenshots lock clean setup
@@ -13,14 +15,14 @@ NATIVE_SOURCES := $(shell find psi/native/src -name '*.rs') psi/native/Cargo.tom
 demo: setup ## the main job, end to end, on made-up people
 	$(BIN)/mingce demo
 
-test: setup test-rust ## the ordinary suite, file by file on as many processors as there are, four at the most
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+test: setup test-rust ## the ordinary suite, file by file
+	$(BIN)/python -m pytest $(WORKERS)
 
 test-exhaustive: setup ## what takes an hour or two: every step of the commands that write fails in every way
 	$(BIN)/python -m pytest -m exhaustive
 
 test-slow: setup test-spark ## what takes minutes
-	$(BIN)/python -m pytest -m "slow and not exhaustive" --ignore=tests/spark --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "slow and not exhaustive" --ignore=tests/spark $(WORKERS)
 	cd psi/native && cargo test --quiet --release --jobs $(CARGO_JOBS) --test differential -- --ignored ten_million
 
 # The ordinary suite runs on the fastest backend; here the others do everything that touches the kernel
