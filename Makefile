@@ -18,8 +18,8 @@ demo: setup ## the main job, end to end, on made-up people
 test: setup test-rust ## the ordinary suite, file by file
 	$(BIN)/python -m pytest $(WORKERS)
 
-test-exhaustive: setup ## what takes an hour or two: every step of the commands that write fails in every way
-	$(BIN)/python -m pytest -m exhaustive
+test-exhaustive: setup ## every step of the commands that write fails in every way: twenty minutes or more
+	$(BIN)/python -m pytest -m exhaustive --numprocesses auto --dist load
 
 test-slow: setup test-spark ## what takes minutes
 	$(BIN)/python -m pytest -m "slow and not exhaustive" --ignore=tests/spark $(WORKERS)
